@@ -1,0 +1,263 @@
+"""The use cases: start a turn, answer it. `Chat.complete` is *the* coroutine of the program.
+
+The app and `ask` run the same one and differ only in `paint`. A coroutine that is handed its sink, rather than a stream
+that callers loop over, keeps one rule in one place: whoever iterates a provider's stream must close it, or the socket
+stays open after a cancel and the model goes on billing.
+"""
+
+import asyncio
+import logging
+from collections.abc import Sequence
+from contextlib import aclosing, suppress
+from decimal import Decimal
+
+from tui_chat.core.budget import SpendLimit
+from tui_chat.core.completion import Completion
+from tui_chat.core.context import messages_before, prompt_message
+from tui_chat.core.conversation import Conversation, Turn, title_from
+from tui_chat.core.counter import Clock, TokenCounter
+from tui_chat.core.errors import ChatError, StorageError
+from tui_chat.core.events import FinishReason, ReasoningDelta, TextDelta, ToolCallDelta
+from tui_chat.core.ids import new_id
+from tui_chat.core.message import BlobPart, Message, TextPart
+from tui_chat.core.model import Model
+from tui_chat.core.ports import Paint, Providers, Store
+from tui_chat.core.request import Request
+
+PARTIAL_INTERVAL_S = 0.4
+"""How long text may wait for the disk; with the writer's own delay well under the promised half second."""
+_LIMIT_INTERVAL_S = 0.02
+
+_log = logging.getLogger(__name__)
+
+
+class Chat:
+    """Everything that can be done with a conversation, over whatever providers and store it is given."""
+
+    def __init__(
+        self,
+        providers: Providers,
+        store: Store,
+        counter: TokenCounter,
+        clock: Clock,
+        *,
+        per_answer_usd: float | None = None,
+        run_limit: SpendLimit | None = None,
+        keep_text: bool = True,
+    ) -> None:
+        self._providers = providers
+        self._store = store
+        self._counter = counter
+        self._clock = clock
+        self._per_answer_usd = per_answer_usd
+        self._run_limit = run_limit
+        self._keep_text = keep_text
+        self._loading: asyncio.Task[None] | None = None
+
+    def new_conversation(self, model: Model | None = None, system_prompt: str | None = None) -> Conversation:
+        """Return a conversation that is stored with its first turn."""
+        now = self._clock.now()
+        name = model.name if model else None
+        return Conversation(new_id(), "New chat", now, now, system_prompt=system_prompt, model=name)
+
+    def start_turn(
+        self,
+        conversation: Conversation,
+        path: Sequence[Turn],
+        prompt: str,
+        models: Sequence[Model],
+        *,
+        attachments: tuple[BlobPart, ...] = (),
+    ) -> Turn:
+        """Return a new turn that goes on from `path`, with one pending completion per model, its write under way.
+
+        `path` is empty for a first turn, and the turns *before* the edited one for a branch. Nothing reaches the
+        network before the turn is on disk: `complete` waits for `Turn.saved`.
+        """
+        now = self._clock.now()
+        continued = path[-1].chosen if path else None
+        turn = Turn(
+            new_id(),
+            conversation.id,
+            prompt,
+            now,
+            continues=continued.id if continued else None,
+            attachments=attachments,
+        )
+        before = messages_before(path, conversation.system_prompt)
+        turn.completions = [self._pending(conversation, turn, model, before) for model in models]
+        if not conversation.stored:
+            conversation.title = title_from(prompt)
+        conversation.tip_id = turn.id
+        conversation.updated_at = now
+        if models:
+            conversation.model = models[0].name
+        if self._keep_text:
+            turn.saved = self._store.start_turn(conversation, turn)
+            conversation.stored = True
+        return turn
+
+    def again(
+        self,
+        conversation: Conversation,
+        path: Sequence[Turn],
+        turn: Turn,
+        model: Model,
+        resumes: Completion | None = None,
+    ) -> Completion:
+        """Return one more pending completion of a stored `turn`; `path` is what stands before it.
+
+        With `resumes` it goes on where that one was cut: the model sees the part and is asked for the rest.
+        """
+        before = messages_before(path, conversation.system_prompt)
+        completion = self._pending(conversation, turn, model, before)
+        if resumes is not None and completion.request is not None:
+            completion.resumes_id = resumes.id
+            rest = (
+                Message.of("assistant", resumes.text),
+                Message.of("user", "Go on exactly where your answer was cut off. Repeat nothing."),
+            )
+            completion.request = Request(model, completion.request.messages + rest, completion.params)
+        turn.completions.append(completion)
+        turn.chosen_id = completion.id
+        conversation.updated_at = self._clock.now()
+        conversation.model = model.name
+        if self._keep_text:
+            turn.saved = self._store.start_completion(conversation, completion)
+        return completion
+
+    def _pending(self, conversation: Conversation, turn: Turn, model: Model, before: Sequence[Message]) -> Completion:
+        params = {**model.params, **conversation.params}
+        completion = Completion(new_id(), turn.id, model, self._clock.now(), params=params, running=True)
+        completion.request = Request(model, (*before, prompt_message(turn)), params)
+        return completion
+
+    async def complete(self, conversation: Conversation, turn: Turn, completion: Completion, paint: Paint) -> None:
+        """Answer: send, apply every event, paint, and keep what arrived, whatever happens.
+
+        Raises CancelledError, nothing else.
+        """
+        clock = self._clock.monotonic
+        partial = _PartialWriter(self._store, completion, enabled=self._keep_text)
+        reason: FinishReason = "error"
+        error: ChatError | None = None
+        exact_input = self._counter.loaded
+        try:
+            completion.start(clock(), self._counter, None)
+            self._start_loading()
+            completion.input_estimate = await self._input_tokens(completion)
+            await self._saved(turn, completion)
+            reason, error = await self._run(completion, paint, partial)
+            if not exact_input and "input_tokens" in completion.usage.estimated:
+                await self._loaded()
+                completion.input_estimate = await self._input_tokens(completion)
+        except asyncio.CancelledError:
+            reason = "cancelled"
+            raise
+        except ChatError as failed:
+            reason, error = "error", failed
+            completion.attempts = max(completion.attempts, getattr(failed, "attempts", 1))
+            completion.sent = completion.sent or getattr(failed, "request_sent", False)
+        except Exception as bug:  # noqa: BLE001  the border: a bug must end as a marked answer, not as a lost one
+            _log.error("bug while answering", exc_info=bug)
+            error = ChatError("internal", f"tui-chat made a mistake ({type(bug).__name__}); the log has the details")
+        finally:
+            partial.close()
+            if completion.unreadable:
+                completion.warnings.append(f"{completion.unreadable} unreadable event(s) of the server were skipped")
+            completion.end(clock(), reason, error)
+            # handed over without awaiting: a second cancel cannot undo it
+            if self._keep_text:
+                self._store.save_completion(conversation.id, completion)
+            else:
+                self._store.save_charge(completion)
+
+    async def _run(
+        self, completion: Completion, paint: Paint, partial: "_PartialWriter"
+    ) -> tuple[FinishReason, ChatError | None]:
+        request = completion.request
+        if request is None:
+            raise ChatError("internal", "this answer was already given")
+        limits = [limit for limit in (self._run_limit, self._answer_limit()) if limit is not None]
+        checked_at = 0.0
+        async with aclosing(self._providers.provider(completion.model).stream(request)) as events:
+            async for event in events:
+                now = self._clock.monotonic()
+                completion.apply(event, now)
+                partial.note(event_has_text=isinstance(event, TextDelta | ReasoningDelta))
+                await paint(event)
+                if limits and isinstance(event, TextDelta | ReasoningDelta | ToolCallDelta):
+                    if now - checked_at < _LIMIT_INTERVAL_S:
+                        continue
+                    checked_at = now
+                    for limit in limits:
+                        if limit.reached(completion):
+                            return "budget", ChatError("budget", limit.reason())
+        if completion.finish_reason is None:
+            raise ChatError("stream", "the answer broke off before its end; run it again")
+        return completion.finish_reason, None
+
+    def _answer_limit(self) -> SpendLimit | None:
+        if self._per_answer_usd is None:
+            return None
+        return SpendLimit(Decimal(str(self._per_answer_usd)), "budget.per_answer_usd")
+
+    async def _saved(self, turn: Turn, completion: Completion) -> None:
+        """Wait until the prompt is on disk; a full disk must not cost the answer."""
+        if turn.saved is None:
+            return
+        try:
+            await asyncio.wrap_future(turn.saved)
+        except StorageError as failed:
+            completion.warnings.append(f"not saved: {failed.message}")
+
+    async def _input_tokens(self, completion: Completion) -> int | None:
+        request = completion.request
+        if request is None:
+            return None
+        if sum(len(m.text) for m in request.messages) < 20_000:
+            return self.prompt_tokens(request)
+        return await asyncio.to_thread(self.prompt_tokens, request)
+
+    def prompt_tokens(self, request: Request) -> int:
+        """Return our count of a request: the text of each message plus the frame around it.
+
+        3 + role + content per message and 3 for the reply, the long-standing rule of the OpenAI cookbook.
+        """
+        encoding = request.model.encoding or self._counter.encoding_for(request.model.id)
+        texts = (part.text for m in request.messages for part in m.parts if isinstance(part, TextPart))
+        return 3 + 4 * len(request.messages) + sum(self._counter.count(text, encoding) for text in texts)
+
+    def _start_loading(self) -> None:
+        if not self._counter.loaded and self._loading is None:
+            self._loading = asyncio.create_task(asyncio.to_thread(self._counter.load))
+
+    async def _loaded(self) -> None:
+        if self._loading is not None:
+            with suppress(asyncio.TimeoutError):
+                await asyncio.wait_for(asyncio.shield(self._loading), 5)
+
+
+class _PartialWriter:
+    """Hands new text to the store at most every `PARTIAL_INTERVAL_S`, also when the stream falls silent after it."""
+
+    def __init__(self, store: Store, completion: Completion, *, enabled: bool) -> None:
+        self._store = store
+        self._completion = completion
+        self._enabled = enabled
+        self._text = self._reasoning = 0
+        self._timer: asyncio.TimerHandle | None = None
+
+    def note(self, *, event_has_text: bool) -> None:
+        if self._enabled and event_has_text and self._timer is None:
+            self._timer = asyncio.get_running_loop().call_later(PARTIAL_INTERVAL_S, self._write)
+
+    def _write(self) -> None:
+        self._timer = None
+        text, reasoning = self._completion.text_log, self._completion.reasoning_log
+        self._store.save_partial(self._completion, text.since(self._text), reasoning.since(self._reasoning))
+        self._text, self._reasoning = text.position, reasoning.position
+
+    def close(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()

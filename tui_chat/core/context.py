@@ -1,0 +1,61 @@
+"""From a path of turns to the messages on the wire.
+
+A completion without text, or one that the user left out, drops its whole turn: roles alternate, and a bad answer can
+leave the context. The last prompt always goes. A completion that resumes a cut one is joined to it.
+"""
+
+from collections.abc import Sequence
+
+from tui_chat.core.completion import Completion
+from tui_chat.core.conversation import Turn, on_path
+from tui_chat.core.message import Message, Part, TextPart
+
+_OVERLAP = 200
+
+
+def goes_along(completion: Completion | None, text: str) -> bool:
+    """Say whether an answer is sent on with the next prompt."""
+    return completion is not None and not completion.discarded and bool(text.strip())
+
+
+def joined_text(turn: Turn, completion: Completion) -> str:
+    """Return the text of a completion behind the text of what it resumes, the overlap at the seam cut out."""
+    parts = [completion.text]
+    seen = {completion.id}
+    before = turn.completion(completion.resumes_id)
+    while before is not None and before.id not in seen:
+        seen.add(before.id)
+        parts.append(before.text)
+        before = turn.completion(before.resumes_id)
+    text = ""
+    for part in reversed(parts):
+        text = text + part[_overlap(text, part) :]
+    return text
+
+
+def _overlap(before: str, after: str) -> int:
+    """Return how many characters at the start of `after` repeat the end of `before`; short echoes are left alone."""
+    for size in range(min(len(before), len(after), _OVERLAP), 7, -1):
+        if before.endswith(after[:size]):
+            return size
+    return 0
+
+
+def prompt_message(turn: Turn) -> Message:
+    parts: list[Part] = [*turn.attachments]
+    if turn.prompt or not parts:
+        parts.append(TextPart(turn.prompt))
+    return Message("user", tuple(parts))
+
+
+def messages_before(path: Sequence[Turn], system_prompt: str | None) -> list[Message]:
+    """Return the messages that stand before a prompt which goes on from `path`; marks what is not sent on."""
+    messages = [Message.of("system", system_prompt)] if system_prompt else []
+    for turn, completion in on_path(path):
+        if completion is None:
+            continue
+        text = joined_text(turn, completion)
+        completion.sent_on = goes_along(completion, text)
+        if completion.sent_on:
+            messages += [prompt_message(turn), Message.of("assistant", text)]
+    return messages

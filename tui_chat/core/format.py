@@ -1,0 +1,86 @@
+"""Figures as people read them. Rounding happens here and nowhere else (half to even).
+
+Quality marks: `~` estimated, `$?` unknown, `free` an explicit zero price, `–` nothing was charged, `play` demo money.
+"""
+
+from dataclasses import dataclass
+from decimal import ROUND_HALF_EVEN, Decimal
+
+from tui_chat.core.pricing import Cost
+
+_SMALLEST = Decimal("0.000001")
+_SIGNS = {"USD": "$", "EUR": "€", "GBP": "£", "CNY": "¥", "JPY": "¥"}
+
+
+def amount(value: Decimal, currency: str = "USD") -> str:
+    """Return money with as many decimals as it needs: `$12.40`, `$0.0412`, `$0.00017`, `<$0.000001`."""
+    sign = _SIGNS.get(currency, f"{currency} ")
+    if value == 0:
+        return f"{sign}0"
+    size = abs(value)
+    if size < _SMALLEST:
+        return f"<{sign}{_SMALLEST:f}"
+    if size >= 1:
+        places = 2
+    elif size >= Decimal("0.01"):
+        places = 4
+    else:
+        places = 1 - size.adjusted()  # two significant digits
+    rounded = value.quantize(Decimal(1).scaleb(-places), rounding=ROUND_HALF_EVEN)
+    if places > 2 and size < Decimal("0.01"):
+        rounded = value.quantize(Decimal(1).scaleb(1 - abs(rounded).adjusted()), rounding=ROUND_HALF_EVEN)
+    return f"{sign}{rounded:f}" if rounded < 1 else f"{sign}{rounded:,.2f}"
+
+
+def cost(value: Cost) -> str:
+    """Return the cost of one answer with its quality: `~$0.0031`, `$0.0029`, `$?`, `free`, `~play $0.0012`."""
+    if value.amount is None:
+        return "$?"
+    mark = "~" if value.quality == "estimated" else ""
+    if value.amount == 0:
+        return "free" if value.price_source else "–"
+    return f"{mark}{amount(value.amount, value.currency)}"
+
+
+@dataclass(frozen=True, slots=True)
+class Spent:
+    """A total of costs; play money is never part of it."""
+
+    usd: Decimal = Decimal(0)
+    estimated: bool = False
+    unknown: int = 0
+    """How many answers in it have no known cost."""
+    answers: int = 0
+
+
+def total(spent: Spent) -> str:
+    """Return a total: `$0.0412`, `~$0.0412`, `$0.0123 + ?`, `$?` when nothing in it is known, `$0` when empty."""
+    if spent.unknown and spent.unknown == spent.answers:
+        return "$?"
+    text = ("~" if spent.estimated and spent.usd else "") + amount(spent.usd)
+    return f"{text} + ?" if spent.unknown else text
+
+
+def tokens(count: int | None) -> str:
+    """Return a token count: exact below 10,000, then `12.3k`, `1.2M`; `?` when unknown."""
+    if count is None:
+        return "?"
+    if count < 10_000:
+        return str(count)
+    if count < 999_950:
+        return f"{count / 1000:.1f}k"
+    return f"{count / 1_000_000:.2f}M"
+
+
+def window(count: int) -> str:
+    """Return the size of a context window: `128k`, `1.0M`."""
+    if count >= 1_000_000:
+        return f"{count / 1_000_000:.1f}M"
+    return f"{count // 1000}k" if count >= 1000 else str(count)
+
+
+def seconds(value: float) -> str:
+    """Return a duration for the meter: `0.38 s`, `12.4 s`, `75 s`."""
+    if value < 10:
+        return f"{value:.2f} s"
+    return f"{value:.1f} s" if value < 60 else f"{value:.0f} s"

@@ -1,0 +1,158 @@
+"""What the core and the screen ask of the other rooms. Bootstrap hands the real ones in; nobody else knows them."""
+
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from concurrent.futures import Future
+from datetime import datetime
+from typing import Protocol
+
+from tui_chat.core.completion import Completion
+from tui_chat.core.conversation import Conversation, ConversationRow, Turn
+from tui_chat.core.events import StreamEvent
+from tui_chat.core.format import Spent
+from tui_chat.core.model import Model
+from tui_chat.core.request import Request
+
+Paint = Callable[[StreamEvent], Awaitable[None]]
+"""Called for every event once it was applied; awaiting it is the stream's back-pressure."""
+
+
+class Provider(Protocol):
+    def stream(self, request: Request) -> AsyncGenerator[StreamEvent, None]:
+        """Yield the answer's events, ending with `Finished`. Raises ProviderError and nothing else.
+
+        An async generator: whoever iterates it must close it (`contextlib.aclosing`), which closes the socket.
+        """
+        ...
+
+    async def aclose(self) -> None:
+        """Close idle connections."""
+        ...
+
+
+class Providers(Protocol):
+    def provider(self, model: Model) -> Provider:
+        """Return the provider of a model. Raises ConfigurationError when it cannot be used."""
+        ...
+
+    async def aclose(self) -> None: ...
+
+
+class Store(Protocol):
+    """The history. Reads are short and run where they are called; writes are queued for one writer thread.
+
+    The futures of writes fail with StorageError. Reads raise StorageError.
+    """
+
+    def conversations(self, limit: int | None = None) -> list[ConversationRow]:
+        """All conversations that are not archived, pinned first, then the most recently updated."""
+        ...
+
+    def conversation(self, conversation_id: str) -> Conversation | None:
+        """Find one by its id, or by a prefix of it that fits only one."""
+        ...
+
+    def latest(self) -> Conversation | None:
+        """The most recently updated conversation."""
+        ...
+
+    def path(self, conversation_id: str, tip_id: str | None = None) -> list[Turn]:
+        """The turns from the first to `tip_id` (default: the conversation's tip), each with all its completions."""
+        ...
+
+    def tree(self, conversation_id: str) -> list[Turn]:
+        """All turns of all branches, parents before children."""
+        ...
+
+    def newest_tip(self, turn_id: str) -> str:
+        """The last turn of the newest branch that goes through `turn_id` (itself when nothing goes on from it)."""
+        ...
+
+    def draft(self, conversation_id: str | None) -> str:
+        """The unsent prompt of a conversation, or of the new one (`None`); empty when there is none."""
+        ...
+
+    def prompts(self, limit: int = 200) -> list[str]:
+        """Earlier prompts of all conversations, the newest first, without immediate repeats."""
+        ...
+
+    def last_model(self) -> str | None:
+        """The model of the last send anywhere, as `provider/model`."""
+        ...
+
+    def spent_since(self, since: datetime) -> Spent:
+        """What all charges since an aware time amount to, play money left out."""
+        ...
+
+    def spent_in(self, conversation_id: str) -> Spent:
+        """What all charges of a conversation amount to; play money counts here when nothing else does."""
+        ...
+
+    def start_turn(self, conversation: Conversation, turn: Turn) -> Future[None]:
+        """Write conversation, turn and its pending completions; done when it is on disk."""
+        ...
+
+    def start_completion(self, conversation: Conversation, completion: Completion) -> Future[None]:
+        """Write one more pending completion of a stored turn."""
+        ...
+
+    def save_partial(self, completion: Completion, text: str, reasoning: str) -> Future[None]:
+        """Append what arrived since the last call to a running completion."""
+        ...
+
+    def save_completion(self, conversation_id: str, completion: Completion) -> Future[None]:
+        """Write the whole ended completion and its charge."""
+        ...
+
+    def save_charge(self, completion: Completion) -> Future[None]:
+        """Write only the charge of an ended completion, for answers whose text is not kept."""
+        ...
+
+    def save_conversation(self, conversation: Conversation) -> Future[None]:
+        """Write title, tip, model, tags, flags of a stored conversation."""
+        ...
+
+    def save_chosen(self, turn: Turn) -> Future[None]: ...
+
+    def save_discarded(self, completion: Completion) -> Future[None]: ...
+
+    def save_draft(self, conversation_id: str | None, text: str) -> Future[None]: ...
+
+    def delete_conversation(self, conversation_id: str) -> Future[None]:
+        """Delete a conversation and its text; its charges stay."""
+        ...
+
+    def close(self, timeout_s: float = 5.0) -> bool:
+        """Write what is queued, then close; False when it did not finish in time."""
+        ...
+
+
+class ModelCatalog(Protocol):
+    def resolve(self, name: str) -> Model:
+        """Return the model for `provider/model`, or for a bare name that exactly one usable model ends in.
+
+        Raises ConfigurationError that names the nearest when the name is unknown or fits several.
+        """
+        ...
+
+    def usable(self) -> Sequence[Model]:
+        """Every model that can be used now, those found first."""
+        ...
+
+    def known(self) -> Sequence[Model]:
+        """Every model known, usable or not."""
+        ...
+
+    def first(self, conversation_model: str | None, last_used: str | None, *, scripted: bool) -> Model:
+        """Return the model to start with, in the contract's order; `scripted` allows the demo as the last resort.
+
+        Raises ConfigurationError when there is none.
+        """
+        ...
+
+    def compare_models(self) -> Sequence[Model]: ...
+
+
+class Exporter(Protocol):
+    def write(self, conversation_id: str, format_name: str) -> str:
+        """Write one conversation into a file; return its path. Raises ChatError."""
+        ...

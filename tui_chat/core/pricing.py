@@ -1,0 +1,197 @@
+"""Prices and costs in exact decimals.
+
+A `Price` is what one model costs; it rides in the request and is stored with the answer, so that a later price change
+cannot rewrite history. `cost_of` is the one place where tokens become money. Nothing is rounded before display.
+"""
+
+from dataclasses import dataclass, fields, replace
+from datetime import datetime, time
+from decimal import Decimal
+from typing import Literal
+
+from tui_chat.core.usage import CountedUsage
+
+CostQuality = Literal["reported", "estimated", "unknown"]
+Record = dict[str, object]
+
+_MILLION = Decimal(1_000_000)
+_DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+
+
+@dataclass(frozen=True, slots=True)
+class Tier:
+    """Above `above_tokens` of input the whole request is charged at these prices."""
+
+    above_tokens: int
+    input_per_mtok: Decimal
+    output_per_mtok: Decimal
+    cached_input_per_mtok: Decimal | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """A time of day (UTC, possibly over midnight) on some weekdays at which every price is multiplied."""
+
+    start: time
+    end: time
+    days: frozenset[int]
+    """Weekdays, Monday = 0; the day on which the window starts."""
+    factor: Decimal
+
+    @classmethod
+    def parse(cls, utc: str, days: str, factor: Decimal) -> "Window":
+        """Return the window for `"01:00-04:00"`, `"mon-fri"` or `"sat,sun"` or `""`. Raises ValueError."""
+        first, _, last = utc.partition("-")
+        return cls(time.fromisoformat(first.strip()), time.fromisoformat(last.strip()), _weekdays(days), factor)
+
+    def holds(self, at: datetime) -> bool:
+        """Say whether `at` (an aware UTC time) lies in the window."""
+        now = at.time().replace(tzinfo=None)
+        if self.start <= self.end:
+            return at.weekday() in self.days and self.start <= now < self.end
+        return (at.weekday() in self.days and now >= self.start) or (
+            (at.weekday() - 1) % 7 in self.days and now < self.end
+        )
+
+
+def _weekdays(text: str) -> frozenset[int]:
+    chosen: set[int] = set()
+    for piece in filter(None, (p.strip().lower()[:7] for p in text.split(","))):
+        first, _, last = piece.partition("-")
+        a, b = _DAYS.index(first[:3]), _DAYS.index((last or first)[:3])
+        chosen.update((a + n) % 7 for n in range((b - a) % 7 + 1))
+    return frozenset(chosen or range(7))
+
+
+@dataclass(frozen=True, slots=True)
+class Price:
+    """What one model costs, per million tokens. `None` = not known."""
+
+    input_per_mtok: Decimal | None = None
+    output_per_mtok: Decimal | None = None
+    cached_input_per_mtok: Decimal | None = None
+    cache_write_per_mtok: Decimal | None = None
+    reasoning_per_mtok: Decimal | None = None
+    """Only where reasoning has a price of its own; else it is charged as output."""
+    per_request: Decimal | None = None
+    tiers: tuple[Tier, ...] = ()
+    windows: tuple[Window, ...] = ()
+    currency: str = "USD"
+    usd_rate: Decimal | None = Decimal(1)
+    """USD for one unit of `currency`; `None` = amounts are shown in the currency only."""
+    source: str = "unknown"
+    """Where the figures come from: `config`, `bundled`, `play`, …"""
+    as_of: str | None = None
+    """The month or day for which the figures were read, as text."""
+    play: bool = False
+    """Play money of the built-in demo models: never enters a total."""
+
+    @property
+    def known(self) -> bool:
+        return self.input_per_mtok is not None and self.output_per_mtok is not None
+
+    @property
+    def free(self) -> bool:
+        """Explicitly zero: only then may the screen say `free`."""
+        return self.known and not any(
+            (self.input_per_mtok, self.output_per_mtok, self.reasoning_per_mtok, self.per_request, self.tiers)
+        )
+
+    def record(self) -> Record:
+        """Return the price as plain JSON values, decimals as text."""
+        plain: Record = {}
+        for field in fields(self):
+            value = getattr(self, field.name)
+            if value in (None, (), False):
+                continue
+            if field.name == "tiers":
+                plain["tiers"] = [{f.name: _text(getattr(t, f.name)) for f in fields(t)} for t in self.tiers]
+            elif field.name == "windows":
+                plain["windows"] = [
+                    {
+                        "utc": f"{w.start:%H:%M}-{w.end:%H:%M}",
+                        "days": ",".join(_DAYS[d] for d in sorted(w.days)),
+                        "factor": str(w.factor),
+                    }
+                    for w in self.windows
+                ]
+            else:
+                plain[field.name] = _text(value)
+        return plain
+
+
+def _text(value: object) -> object:
+    return str(value) if isinstance(value, Decimal) else value
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """What one answer cost. `amount` is `None` when no price is known."""
+
+    amount: Decimal | None
+    currency: str = "USD"
+    usd: Decimal | None = None
+    """The same in USD; `None` when unknown or without a rate."""
+    quality: CostQuality = "unknown"
+    price_source: str | None = None
+    price_as_of: str | None = None
+    play: bool = False
+
+
+UNKNOWN_COST = Cost(None)
+NOTHING = Cost(Decimal(0), "USD", Decimal(0), "reported")
+"""Nothing was charged: the request failed before the provider took it."""
+
+
+def cost_of(
+    counted: CountedUsage, price: Price | None, at: datetime | None = None, billed_usd: Decimal | None = None
+) -> Cost:
+    """Return the cost of `counted` at `price`.
+
+    `at` is the aware UTC time of the request, for prices by time of day. `billed_usd` is what the provider itself said
+    it billed: it wins over everything. Unknown price or unknown tokens give `quality="unknown"`, never 0.
+    """
+    if billed_usd is not None:
+        play = bool(price and price.play)
+        return Cost(billed_usd, "USD", billed_usd, "reported", "billed", at.date().isoformat() if at else None, play)
+    if price is None or not price.known:
+        return UNKNOWN_COST
+    amount, exact = _amount(counted, price, at)
+    if amount is None:
+        return replace(UNKNOWN_COST, price_source=price.source, price_as_of=price.as_of, play=price.play)
+    reported = exact and not counted.estimated and counted.source == "reported"
+    return Cost(
+        amount,
+        price.currency,
+        amount * price.usd_rate if price.usd_rate is not None else None,
+        "reported" if reported else "estimated",
+        price.source,
+        price.as_of,
+        price.play,
+    )
+
+
+def _amount(counted: CountedUsage, price: Price, at: datetime | None) -> tuple[Decimal | None, bool]:
+    """Return the amount, and False when a missing cache price made it an upper bound."""
+    usage = counted.usage
+    if usage.input_tokens is None or usage.output_tokens is None:
+        return None, False
+    price_in, price_out, price_cached = price.input_per_mtok, price.output_per_mtok, price.cached_input_per_mtok
+    assert price_in is not None  # noqa: S101  `known` was asked above
+    assert price_out is not None  # noqa: S101
+    for tier in sorted(price.tiers, key=lambda t: t.above_tokens):
+        if usage.input_tokens > tier.above_tokens:
+            price_in, price_out = tier.input_per_mtok, tier.output_per_mtok
+            price_cached = tier.cached_input_per_mtok or price_cached
+    cached, written = usage.cached_input_tokens or 0, usage.cache_write_tokens or 0
+    exact = not (cached and price_cached is None) and not (written and price.cache_write_per_mtok is None)
+    p_cached = price_in if price_cached is None else price_cached
+    p_write = price_in if price.cache_write_per_mtok is None else price.cache_write_per_mtok
+    total = max(0, usage.input_tokens - cached - written) * price_in + cached * p_cached + written * p_write
+    reasoning = usage.reasoning_tokens or 0 if price.reasoning_per_mtok is not None else 0
+    total += (usage.output_tokens - reasoning) * price_out + reasoning * (price.reasoning_per_mtok or 0)
+    if at is not None:
+        for window in price.windows:
+            if window.holds(at):
+                total *= window.factor
+    return total / _MILLION + (price.per_request or 0), exact

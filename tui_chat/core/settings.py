@@ -1,0 +1,22 @@
+"""What the user may set about the screen; parsed by `config.py`, handed in by bootstrap."""
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+
+@dataclass(frozen=True, slots=True)
+class UISettings:
+    theme: str = "textual-dark"
+    """One of ours, `tui-chat-dark` or `tui-chat-light` (`textual-dark` and `-light` mean these too), or any of Textual's."""
+    enter: Literal["send", "newline"] = "send"
+    glyphs: Literal["unicode", "ascii"] = "unicode"
+    stop_after_tokens: int = 0
+    """> 0: pause each answer there for a verdict."""
+    render_interval_ms: int = 50
+    keys: dict[str, str] = field(default_factory=dict)
+    """Binding id → keys separated by commas."""
+
+
+@dataclass(frozen=True, slots=True)
+class Budget:
+    per_answer_usd: float | None = None

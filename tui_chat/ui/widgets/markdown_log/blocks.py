@@ -1,0 +1,145 @@
+"""What a markdown text is made of, once parsed: immutable values without any position on a screen.
+
+Lists do not exist here: each list item is a block of its own, because that is the grain at which a streamed text is
+finished. Space between blocks is a property of the block below (`gap`), decided from the source next to it alone, so a
+block says the same whether its text came at once or in pieces.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import IntFlag
+from typing import Literal, TypeAlias
+
+
+class Mark(IntFlag):
+    """How a run of text differs from its surroundings."""
+
+    PLAIN = 0
+    STRONG = 1
+    EMPHASIS = 2
+    STRIKE = 4
+    CODE = 8
+    LINK = 16
+    SECONDARY = 32
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """A run of text with one set of marks; `\\n` is a hard line break."""
+
+    text: str
+    mark: Mark = Mark.PLAIN
+
+
+Inline: TypeAlias = tuple[Span, ...]
+Align: TypeAlias = Literal["", "left", "center", "right"]
+
+
+@dataclass(frozen=True, slots=True)
+class Paragraph:
+    """Running text."""
+
+    inline: Inline
+    gap: bool = False
+    """A blank row stands above it; the same in every block."""
+
+
+@dataclass(frozen=True, slots=True)
+class Heading:
+    """A heading of level 1 to 6."""
+
+    level: int
+    inline: Inline
+    gap: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """A thematic break."""
+
+    gap: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Code:
+    """A fenced or indented code block, or a part of one that is still arriving."""
+
+    text: str
+    """The source without the fences; every line ends with a line feed, an unfinished last one excepted."""
+    language: str = ""
+    """First word of the info string."""
+    head: bool = True
+    """The block begins here; false in later parts."""
+    foot: bool = True
+    """The block ends here, for all we know; false in earlier parts."""
+    gap: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Html:
+    """Raw HTML, or any source that is shown as it stands."""
+
+    text: str
+    gap: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """A table, or rows of a long one that is still arriving."""
+
+    aligns: tuple[Align, ...]
+    head: tuple[Inline, ...]
+    rows: tuple[tuple[Inline, ...], ...]
+    widths: tuple[int, ...] | None = None
+    """Natural cells of each column when frozen by earlier rows; `None` when this table decides itself."""
+    continued: bool = False
+    """Only rows: the head was drawn by an earlier part."""
+    gap: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Quote:
+    """A block quote."""
+
+    children: tuple[Block, ...]
+    gap: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One list item."""
+
+    children: tuple[Block, ...]
+    number: int | None = None
+    """`None` in a bullet list."""
+    task: bool | None = None
+    """Ticked or not; `None` when it is no task."""
+    continued: bool = False
+    """The marker was drawn by an earlier part."""
+    gap: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Footnote:
+    """The text of a footnote, where it stands in the source."""
+
+    label: str
+    children: tuple[Block, ...]
+    continued: bool = False
+    gap: bool = False
+
+
+Container: TypeAlias = Quote | Item | Footnote
+Block: TypeAlias = Paragraph | Heading | Rule | Code | Html | Table | Container
+
+
+def code_of(block: Block) -> list[Code]:
+    """The code blocks in a block, in order."""
+    match block:
+        case Code():
+            return [block]
+        case Quote(children) | Item(children) | Footnote(children=children):
+            return [code for child in children for code in code_of(child)]
+        case _:
+            return []

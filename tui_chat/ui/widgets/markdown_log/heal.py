@@ -1,0 +1,107 @@
+"""What half-arrived markdown most likely means, so that nothing flickers while a text streams.
+
+Only the picture of the running end is touched: the source, and everything that is sealed, never see this.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+_LEAD: Final = r"^[ \t>]*(?:(?:[-+*]|\d{1,9}[.)])[ \t]+)*"
+_FENCE: Final = re.compile(_LEAD + r"(`{3,}|~{3,})(.*)$")
+_MARKERS_ONLY: Final = re.compile(r"^[ \t>]*(?:[-=*_#>~`|+]+|(?:[-+*]|\d{1,9}[.)])[ \t]+[*_~`]*)[ \t]*$")
+_FENCE_PART: Final = re.compile(r"^[ \t>]*(`{1,}|~{1,})[ \t]*$")
+_TABLE_HEAD: Final = re.compile(_LEAD + r"\|.*\|")
+_DELIMITER_PART: Final = re.compile(r"^[ \t>]*[|:\- \t]*$")
+_CELL_EDGE: Final = re.compile(r"(?<!\\)\|")
+_OPEN_LINK: Final = re.compile(r"(!?)\[([^\[\]]*)\]\([^()\s]*$")
+_TRAILING_MARKS: Final = re.compile(r"(?<![\\*_~`])[*_~`]+$")
+_RUN: Final = re.compile(r"\\.|`+|\*+|~~|_+", re.DOTALL)
+
+
+def heal_block(text: str) -> str:
+    """The text with its last, unfinished line completed, or left out while it consists of markers only."""
+    head, newline, last = text.rpartition("\n")
+    fence = _open_fence(head) if newline else None
+    if fence is not None:
+        part = _FENCE_PART.match(last)
+        return head + newline if part and last and part.group(1)[0] == fence[0] and len(part.group(1)) < len(fence) else text
+    previous = head.rpartition("\n")[2]
+    if last and _MARKERS_ONLY.match(last) and not _FENCE.match(last):
+        if _DELIMITER_PART.match(last) and _TABLE_HEAD.match(previous):
+            return head + newline + _delimiter(previous)
+        return head + newline
+    if last and _DELIMITER_PART.match(last) and _TABLE_HEAD.match(previous) and not _in_table(head):
+        return head + newline + _delimiter(previous)
+    if not last and _TABLE_HEAD.match(previous) and not _in_table(head):
+        return text + _delimiter(previous)
+    if _TABLE_HEAD.match(last) and not _TABLE_HEAD.match(previous):
+        closed = last if last.rstrip().endswith("|") else last + " |"
+        return head + newline + closed + "\n" + _delimiter(closed)
+    return text
+
+
+def heal_inline(text: str) -> str:
+    """The content of the last paragraph with open emphasis, code and links closed."""
+    text = _OPEN_LINK.sub(lambda match: f"{match[1]}[{match[2]}](<>)" if match[2] else "", text)
+    stripped = _TRAILING_MARKS.sub("", text)
+    trailing = text[len(stripped) :]
+    opened = _open_runs(stripped)
+    if trailing and (not opened or opened[-1] != trailing):
+        text = stripped
+        if trailing and opened and set(trailing) == set(opened[-1]) and len(trailing) >= len(opened[-1]):
+            text += trailing
+            opened = opened[:-1]
+    elif trailing:
+        opened = opened[:-1]
+    if not opened:
+        return text
+    body = text.rstrip()
+    return body + "".join(reversed(opened)) if body else text
+
+
+def _open_fence(text: str) -> str | None:
+    fence: str | None = None
+    for line in text.split("\n"):
+        if (match := _FENCE.match(line)) is None:
+            continue
+        marker, info = match.groups()
+        if fence is None:
+            if marker[0] != "`" or "`" not in info:
+                fence = marker
+        elif marker[0] == fence[0] and len(marker) >= len(fence) and not info.strip():
+            fence = None
+    return fence
+
+
+def _in_table(text: str) -> bool:
+    """Whether the line before the last one already belongs to a table or a paragraph with bars."""
+    lines = text.rsplit("\n", 2)
+    return len(lines) > 1 and _TABLE_HEAD.match(lines[-2]) is not None
+
+
+def _delimiter(head: str) -> str:
+    lead = re.match(r"^[ \t>]*", head)
+    columns = len(_CELL_EDGE.findall(head.strip().rstrip("|"))) or 1
+    return (lead[0] if lead else "") + "|" + "---|" * columns
+
+
+def _open_runs(text: str) -> list[str]:
+    """The emphasis and code markers that were opened and not closed, outermost first."""
+    opened: list[str] = []
+    for match in _RUN.finditer(text):
+        run = match.group()
+        if run[0] == "\\" or len(run) > 3:
+            continue
+        if opened and opened[-1][0] == "`":
+            if run == opened[-1]:
+                opened.pop()
+            continue
+        before = text[match.start() - 1 : match.start()]
+        after = text[match.end() : match.end() + 1]
+        if run in opened and before.strip():
+            del opened[opened.index(run) :]
+        elif run[0] == "`" or (after.strip() and not (run[0] == "_" and before.isalnum())):
+            opened.append(run)
+    return opened
