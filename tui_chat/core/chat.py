@@ -8,12 +8,12 @@ stays open after a cancel and the model goes on billing.
 import asyncio
 import logging
 from collections.abc import Sequence
-from contextlib import aclosing, suppress
+from contextlib import aclosing
 from decimal import Decimal
 
 from tui_chat.core.budget import SpendLimit
 from tui_chat.core.completion import Completion
-from tui_chat.core.context import messages_before, prompt_message
+from tui_chat.core.context import joined_text, messages_before, prompt_message
 from tui_chat.core.conversation import Conversation, Turn, title_from
 from tui_chat.core.counter import Clock, TokenCounter
 from tui_chat.core.errors import ChatError, StorageError
@@ -22,7 +22,9 @@ from tui_chat.core.ids import new_id
 from tui_chat.core.message import BlobPart, Message, TextPart
 from tui_chat.core.model import Model
 from tui_chat.core.ports import Paint, Providers, Store
+from tui_chat.core.pricing import Cost, cost_of
 from tui_chat.core.request import Request
+from tui_chat.core.usage import CountedUsage, Usage
 
 PARTIAL_INTERVAL_S = 0.4
 """How long text may wait for the disk; with the writer's own delay well under the promised half second."""
@@ -114,7 +116,7 @@ class Chat:
         if resumes is not None and completion.request is not None:
             completion.resumes_id = resumes.id
             rest = (
-                Message.of("assistant", resumes.text),
+                Message.of("assistant", joined_text(turn, resumes)),
                 Message.of("user", "Go on exactly where your answer was cut off. Repeat nothing."),
             )
             completion.request = Request(model, completion.request.messages + rest, completion.params)
@@ -139,7 +141,7 @@ class Chat:
         """
         clock = self._clock.monotonic
         partial = _PartialWriter(self._store, completion, enabled=self._keep_text)
-        reason: FinishReason = "error"
+        reason: FinishReason | None = None
         error: ChatError | None = None
         exact_input = self._counter.loaded
         try:
@@ -152,7 +154,7 @@ class Chat:
                 await self._loaded()
                 completion.input_estimate = await self._input_tokens(completion)
         except asyncio.CancelledError:
-            reason = "cancelled"
+            reason = reason or "cancelled"  # a whole answer that only waits for the tokenizer stays whole
             raise
         except ChatError as failed:
             reason, error = "error", failed
@@ -160,12 +162,13 @@ class Chat:
             completion.sent = completion.sent or getattr(failed, "request_sent", False)
         except Exception as bug:  # noqa: BLE001  the border: a bug must end as a marked answer, not as a lost one
             _log.error("bug while answering", exc_info=bug)
+            reason = "error"
             error = ChatError("internal", f"tui-chat made a mistake ({type(bug).__name__}); the log has the details")
         finally:
             partial.close()
             if completion.unreadable:
                 completion.warnings.append(f"{completion.unreadable} unreadable event(s) of the server were skipped")
-            completion.end(clock(), reason, error)
+            completion.end(clock(), reason or "error", error)
             # handed over without awaiting: a second cancel cannot undo it
             if self._keep_text:
                 self._store.save_completion(conversation.id, completion)
@@ -207,7 +210,8 @@ class Chat:
         if turn.saved is None:
             return
         try:
-            await asyncio.wrap_future(turn.saved)
+            # shielded: the write is shared by all columns, a stopped one must not take it back
+            await asyncio.shield(asyncio.wrap_future(turn.saved))
         except StorageError as failed:
             completion.warnings.append(f"not saved: {failed.message}")
 
@@ -228,14 +232,23 @@ class Chat:
         texts = (part.text for m in request.messages for part in m.parts if isinstance(part, TextPart))
         return 3 + 4 * len(request.messages) + sum(self._counter.count(text, encoding) for text in texts)
 
+    def estimate(self, conversation: Conversation, path: Sequence[Turn], prompt: str, model: Model) -> tuple[int, Cost]:
+        """Return our count of what sending `prompt` after `path` would put in, and what that costs before any reply.
+
+        Nothing is taken as cached, so the cost is an upper bound of the input and a lower bound of the answer.
+        """
+        messages = (*messages_before(path, conversation.system_prompt), Message.of("user", prompt))
+        count = self.prompt_tokens(Request(model, messages, {}))
+        counted = CountedUsage(Usage(count, 0), "estimated", ("input_tokens",))
+        return count, cost_of(counted, model.price, self._clock.now())
+
     def _start_loading(self) -> None:
         if not self._counter.loaded and self._loading is None:
             self._loading = asyncio.create_task(asyncio.to_thread(self._counter.load))
 
     async def _loaded(self) -> None:
         if self._loading is not None:
-            with suppress(asyncio.TimeoutError):
-                await asyncio.wait_for(asyncio.shield(self._loading), 5)
+            await asyncio.wait({self._loading}, timeout=5)  # neither cancels it nor raises what it raised
 
 
 class _PartialWriter:

@@ -68,7 +68,8 @@ class Log:
         self._joined_upto = len(self._chunks)
 
     def append(self, chunk: str) -> None:
-        self._chunks.append(chunk)
+        if chunk:
+            self._chunks.append(chunk)
 
     @property
     def position(self) -> int:
@@ -165,6 +166,8 @@ class Completion:
     _counts: tuple[_Count, _Count, _Count] | None = None
     _samples: deque[tuple[float, int]] = field(default_factory=deque)
     _reasoning_at_s: float | None = None
+    _outgrown: bool = False
+    """True when tokens came after the last reported output: then that figure is of an earlier moment."""
 
     def start(self, at_s: float, counter: TokenCounter, input_estimate: int | None) -> None:
         """Begin: from now on tokens are counted and time runs."""
@@ -192,6 +195,7 @@ class Completion:
                 self._tool_log.append(name + arguments)
             case UsageUpdate(usage):
                 self.reported = self.reported.updated(usage)
+                self._outgrown = self._outgrown and usage.output_tokens is None
             case BilledCost(amount):
                 self.billed_usd = amount
             case ResponseStarted(request_id, model):
@@ -208,7 +212,7 @@ class Completion:
                 assert_never(event)
 
     def _first_token(self, at_s: float) -> None:
-        self.sent, self.waiting = True, None
+        self.sent, self.waiting, self._outgrown = True, None, True
         if self.ttft_s is None and self.started_at_s is not None:
             self.ttft_s = at_s - self.started_at_s
 
@@ -242,7 +246,7 @@ class Completion:
         if known.input_tokens is None and self.input_estimate is not None:
             known, estimated = known.updated(Usage(input_tokens=self.input_estimate)), ["input_tokens"]
         counted = self.counted_output
-        if known.output_tokens is None or (self.running and counted > known.output_tokens):
+        if known.output_tokens is None or (self._outgrown and counted > known.output_tokens):
             known = known.updated(Usage(output_tokens=counted))
             estimated.append("output_tokens")
         cut = self.finish_reason in ("cancelled", "error", "interrupted", "budget")

@@ -9,36 +9,37 @@ from decimal import ROUND_HALF_EVEN, Decimal
 from tui_chat.core.pricing import Cost
 
 _SMALLEST = Decimal("0.000001")
+_CENT = Decimal("0.01")
 _SIGNS = {"USD": "$", "EUR": "€", "GBP": "£", "CNY": "¥", "JPY": "¥"}
 
 
 def amount(value: Decimal, currency: str = "USD") -> str:
     """Return money with as many decimals as it needs: `$12.40`, `$0.0412`, `$0.00017`, `<$0.000001`."""
     sign = _SIGNS.get(currency, f"{currency} ")
+    if value < 0:
+        return f"-{amount(-value, currency)}"
     if value == 0:
         return f"{sign}0"
-    size = abs(value)
-    if size < _SMALLEST:
+    if value < _SMALLEST:
         return f"<{sign}{_SMALLEST:f}"
-    if size >= 1:
-        places = 2
-    elif size >= Decimal("0.01"):
-        places = 4
-    else:
-        places = 1 - size.adjusted()  # two significant digits
-    rounded = value.quantize(Decimal(1).scaleb(-places), rounding=ROUND_HALF_EVEN)
-    if places > 2 and size < Decimal("0.01"):
-        rounded = value.quantize(Decimal(1).scaleb(1 - abs(rounded).adjusted()), rounding=ROUND_HALF_EVEN)
-    return f"{sign}{rounded:f}" if rounded < 1 else f"{sign}{rounded:,.2f}"
+    if value < _CENT:
+        rounded = _rounded(value, 1 - value.adjusted())
+        return f"{sign}{_rounded(value, 1 - rounded.adjusted()):f}"  # 0.00996 became 0.0100: one digit less
+    rounded = _rounded(value, 4) if value < 1 else value
+    return f"{sign}{rounded:f}" if rounded < 1 else f"{sign}{_rounded(value, 2):,f}"
+
+
+def _rounded(value: Decimal, places: int) -> Decimal:
+    return value.quantize(Decimal(1).scaleb(-places), rounding=ROUND_HALF_EVEN)
 
 
 def cost(value: Cost) -> str:
-    """Return the cost of one answer with its quality: `~$0.0031`, `$0.0029`, `$?`, `free`, `~play $0.0012`."""
+    """Return the cost of one answer with its quality: `~$0.0031`, `$0.0029`, `$?`, `free`, `–`."""
     if value.amount is None:
         return "$?"
     mark = "~" if value.quality == "estimated" else ""
     if value.amount == 0:
-        return "free" if value.price_source else "–"
+        return "free" if value.price_source not in (None, "billed") else "–"
     return f"{mark}{amount(value.amount, value.currency)}"
 
 
@@ -62,7 +63,7 @@ def total(spent: Spent) -> str:
 
 
 def tokens(count: int | None) -> str:
-    """Return a token count: exact below 10,000, then `12.3k`, `1.2M`; `?` when unknown."""
+    """Return a token count: exact below 10,000, then `12.3k`, `1.23M`; `?` when unknown."""
     if count is None:
         return "?"
     if count < 10_000:

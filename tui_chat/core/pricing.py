@@ -16,6 +16,7 @@ Record = dict[str, object]
 
 _MILLION = Decimal(1_000_000)
 _DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+_DAY_NAMES = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +31,10 @@ class Tier:
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """A time of day (UTC, possibly over midnight) on some weekdays at which every price is multiplied."""
+    """A time of day (UTC) on some weekdays at which every price is multiplied.
+
+    It goes over midnight when it ends before it starts, and lasts a day when both are the same.
+    """
 
     start: time
     end: time
@@ -40,14 +44,14 @@ class Window:
 
     @classmethod
     def parse(cls, utc: str, days: str, factor: Decimal) -> "Window":
-        """Return the window for `"01:00-04:00"`, `"mon-fri"` or `"sat,sun"` or `""`. Raises ValueError."""
+        """Return the window for `"01:00-04:00"`, `"mon-fri"` or `"sat,sun"` or `""` for every day. Raises ValueError."""
         first, _, last = utc.partition("-")
         return cls(time.fromisoformat(first.strip()), time.fromisoformat(last.strip()), _weekdays(days), factor)
 
     def holds(self, at: datetime) -> bool:
         """Say whether `at` (an aware UTC time) lies in the window."""
         now = at.time().replace(tzinfo=None)
-        if self.start <= self.end:
+        if self.start < self.end:
             return at.weekday() in self.days and self.start <= now < self.end
         return (at.weekday() in self.days and now >= self.start) or (
             (at.weekday() - 1) % 7 in self.days and now < self.end
@@ -56,11 +60,21 @@ class Window:
 
 def _weekdays(text: str) -> frozenset[int]:
     chosen: set[int] = set()
-    for piece in filter(None, (p.strip().lower()[:7] for p in text.split(","))):
-        first, _, last = piece.partition("-")
-        a, b = _DAYS.index(first[:3]), _DAYS.index((last or first)[:3])
+    for piece in filter(None, (p.strip() for p in text.split(","))):
+        first, dash, last = piece.partition("-")
+        a = _weekday(first)
+        b = _weekday(last) if dash else a
         chosen.update((a + n) % 7 for n in range((b - a) % 7 + 1))
     return frozenset(chosen or range(7))
+
+
+def _weekday(text: str) -> int:
+    """Return 0 to 6 for `mon`, `Monday` and what lies between. Raises ValueError."""
+    word = text.strip().lower()
+    for number, name in enumerate(_DAY_NAMES):
+        if len(word) >= 3 and name.startswith(word):
+            return number
+    raise ValueError(f"{text.strip()!r} is no weekday; write mon, tue, wed, thu, fri, sat or sun")
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,17 +107,16 @@ class Price:
     @property
     def free(self) -> bool:
         """Explicitly zero: only then may the screen say `free`."""
-        return self.known and not any(
-            (self.input_per_mtok, self.output_per_mtok, self.reasoning_per_mtok, self.per_request, self.tiers)
-        )
+        charged = (self.input_per_mtok, self.output_per_mtok, self.cached_input_per_mtok, self.cache_write_per_mtok)
+        return self.known and not any((*charged, self.reasoning_per_mtok, self.per_request, self.tiers))
 
     def record(self) -> Record:
         """Return the price as plain JSON values, decimals as text."""
         plain: Record = {}
         for field in fields(self):
             value = getattr(self, field.name)
-            if value in (None, (), False):
-                continue
+            if value is False or value == () or (value is None and field.name != "usd_rate"):
+                continue  # not the zeros: a price of zero is a price
             if field.name == "tiers":
                 plain["tiers"] = [{f.name: _text(getattr(t, f.name)) for f in fields(t)} for t in self.tiers]
             elif field.name == "windows":
@@ -134,6 +147,7 @@ class Cost:
     """The same in USD; `None` when unknown or without a rate."""
     quality: CostQuality = "unknown"
     price_source: str | None = None
+    """Where the price came from; `None` when there is none or nothing was charged: only a zero price is `free`."""
     price_as_of: str | None = None
     play: bool = False
 
@@ -153,7 +167,8 @@ def cost_of(
     """
     if billed_usd is not None:
         play = bool(price and price.play)
-        return Cost(billed_usd, "USD", billed_usd, "reported", "billed", at.date().isoformat() if at else None, play)
+        source = price.source if price and price.free and not billed_usd else "billed"
+        return Cost(billed_usd, "USD", billed_usd, "reported", source, at.date().isoformat() if at else None, play)
     if price is None or not price.known:
         return UNKNOWN_COST
     amount, exact = _amount(counted, price, at)
@@ -165,7 +180,7 @@ def cost_of(
         price.currency,
         amount * price.usd_rate if price.usd_rate is not None else None,
         "reported" if reported else "estimated",
-        price.source,
+        price.source if amount or price.free else None,
         price.as_of,
         price.play,
     )
@@ -182,14 +197,14 @@ def _amount(counted: CountedUsage, price: Price, at: datetime | None) -> tuple[D
     for tier in sorted(price.tiers, key=lambda t: t.above_tokens):
         if usage.input_tokens > tier.above_tokens:
             price_in, price_out = tier.input_per_mtok, tier.output_per_mtok
-            price_cached = tier.cached_input_per_mtok or price_cached
+            price_cached = price_cached if tier.cached_input_per_mtok is None else tier.cached_input_per_mtok
     cached, written = usage.cached_input_tokens or 0, usage.cache_write_tokens or 0
     exact = not (cached and price_cached is None) and not (written and price.cache_write_per_mtok is None)
     p_cached = price_in if price_cached is None else price_cached
     p_write = price_in if price.cache_write_per_mtok is None else price.cache_write_per_mtok
     total = max(0, usage.input_tokens - cached - written) * price_in + cached * p_cached + written * p_write
     reasoning = usage.reasoning_tokens or 0 if price.reasoning_per_mtok is not None else 0
-    total += (usage.output_tokens - reasoning) * price_out + reasoning * (price.reasoning_per_mtok or 0)
+    total += max(0, usage.output_tokens - reasoning) * price_out + reasoning * (price.reasoning_per_mtok or 0)
     if at is not None:
         for window in price.windows:
             if window.holds(at):

@@ -7,7 +7,7 @@ from typing import Literal
 @dataclass(frozen=True, slots=True)
 class UISettings:
     theme: str = "textual-dark"
-    """One of ours, `tui-chat-dark` or `tui-chat-light` (`textual-dark` and `-light` mean these too), or any of Textual's."""
+    """`textual-dark` and `textual-light` mean our own dark and light; any other Textual theme by its name."""
     enter: Literal["send", "newline"] = "send"
     glyphs: Literal["unicode", "ascii"] = "unicode"
     stop_after_tokens: int = 0

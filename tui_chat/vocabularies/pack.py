@@ -39,7 +39,7 @@ class Definition:
 
 
 def definition(encoding: str) -> Definition:
-    """tiktoken's own words on an encoding, without the download they are tied to.
+    """What tiktoken says on an encoding, without the download they are tied to.
 
     The constructor runs as a copy whose loader only notes the hash it is asked for; tiktoken itself stays untouched.
     """

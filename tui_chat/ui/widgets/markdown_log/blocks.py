@@ -26,7 +26,7 @@ class Mark(IntFlag):
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """A run of text with one set of marks; `\\n` is a hard line break."""
+    """A run of text with one set of marks; a line feed is a hard line break."""
 
     text: str
     mark: Mark = Mark.PLAIN
@@ -73,6 +73,8 @@ class Code:
     """The block begins here; false in later parts."""
     foot: bool = True
     """The block ends here, for all we know; false in earlier parts."""
+    growing: bool = False
+    """It was the end of a text that still arrived: more lines may follow."""
     gap: bool = False
 
 

@@ -1,7 +1,7 @@
 """The border between foreign text and the terminal.
 
-Textual hands ESC, C1, DEL, bidi and tag characters to the terminal as they are, so nothing may be drawn that did not pass
-through here. Code point by code point: a sequence that arrives split over two tokens cannot slip by.
+Textual hands ESC, C1, DEL, bidi and tag characters to the terminal as they are, so nothing may be drawn that did not
+pass through here. Code point by code point: a sequence that arrives split over two tokens cannot slip by.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ TAB: Final = 4
 
 
 def clean(text: str) -> str:
-    """The text as it may be drawn: controls become visible substitutes of one cell each, line feeds stay, tabs are spaces."""
+    """The text as it may be drawn: controls become visible substitutes, line feeds stay, tabs are spaces."""
     if _FORBIDDEN.search(text):
         text = _FORBIDDEN.sub(_visible, text)
     if "\t" in text:

@@ -26,7 +26,11 @@ def heal_block(text: str) -> str:
     fence = _open_fence(head) if newline else None
     if fence is not None:
         part = _FENCE_PART.match(last)
-        return head + newline if part and last and part.group(1)[0] == fence[0] and len(part.group(1)) < len(fence) else text
+        return (
+            head + newline
+            if part and last and part.group(1)[0] == fence[0] and len(part.group(1)) < len(fence)
+            else text
+        )
     previous = head.rpartition("\n")[2]
     if last and _MARKERS_ONLY.match(last) and not _FENCE.match(last):
         if _DELIMITER_PART.match(last) and _TABLE_HEAD.match(previous):

@@ -1,0 +1,90 @@
+"""Every key of the program in one table: bindings, help, footer, palette and `tui-chat keys` are made from it.
+
+Ids never change; users rebind them in `[keys]`. `later` marks ids that the contract names and no screen serves yet:
+they may stand in a configuration, and appear nowhere else.
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+Place = Literal["anywhere", "prompt", "transcript", "conversations"]
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    id: str
+    keys: str
+    """Textual's names, separated by commas."""
+    place: Place
+    label: str
+    """One or two words for the footer."""
+    description: str
+    """One sentence for help and palette."""
+    later: bool = False
+
+
+KEYMAP: tuple[Key, ...] = (
+    Key("prompt.send", "enter", "prompt", "send", "Send the prompt; while an answer streams, queue it"),
+    Key("prompt.newline", "ctrl+j,shift+enter,shift+\r", "prompt", "new line", "Start a new line in the prompt"),
+    Key("prompt.editor", "ctrl+g", "anywhere", "editor", "Write the prompt in $VISUAL or $EDITOR"),
+    Key("chat.cancel", "escape", "anywhere", "stop", "Close what is open, else stop the answer under the cursor"),
+    Key("chat.stop_or_clear", "ctrl+c", "anywhere", "stop", "Copy the selection, else stop, else clear the prompt"),
+    Key("chat.new", "ctrl+n", "anywhere", "new", "Start a new conversation"),
+    Key("chats.show", "ctrl+s", "anywhere", "chats", "Go to the list of conversations"),
+    Key("model.pick", "ctrl+l", "anywhere", "model", "Choose the model for the next prompt"),
+    Key("answer.again", "ctrl+r,r", "anywhere", "again", "Run the prompt under the cursor again"),
+    Key("focus.toggle", "ctrl+t", "anywhere", "transcript", "Move between the prompt and the transcript"),
+    Key("focus.next", "tab", "anywhere", "next", "Move to the transcript, the conversations, the prompt"),
+    Key("focus.previous", "shift+tab", "anywhere", "back", "Move the other way round"),
+    Key("cursor.up", "alt+up", "anywhere", "up", "Move the cursor to the answer above"),
+    Key("cursor.down", "alt+down", "anywhere", "down", "Move the cursor to the answer below"),
+    Key("cursor.left", "alt+left", "anywhere", "left", "Show the answer before this one to the same prompt"),
+    Key("cursor.right", "alt+right", "anywhere", "right", "Show the answer after this one to the same prompt"),
+    Key("app.commands", "ctrl+p", "anywhere", "commands", "Every command by name"),
+    Key("app.help", "f1,question_mark", "anywhere", "help", "All keys"),
+    Key("app.quit", "ctrl+q", "anywhere", "quit", "Quit; asks once when answers are running"),
+    Key("prompt.edit", "e", "transcript", "edit", "Edit the prompt of this answer and send it as a new branch"),
+    Key(
+        "answer.discard", "d", "transcript", "leave out", "Leave this answer out of what is sent on, or take it back in"
+    ),
+    Key("answer.continue", "R", "transcript", "continue", "Go on where this answer was cut"),
+    Key("answer.copy", "y", "transcript", "copy", "Copy this answer as markdown"),
+    Key("code.copy", "c", "transcript", "copy code", "Copy the last code block of this answer"),
+    Key("branch.previous", "left_square_bracket", "transcript", "branch before", "Show the branch before this one"),
+    Key("branch.next", "right_square_bracket", "transcript", "branch after", "Show the branch after this one"),
+    Key("answer.keep", "enter", "transcript", "keep", "Go on with this answer: back to the prompt"),
+    Key("reasoning.toggle", "t", "transcript", "thinking", "Show or fold the thinking of this answer"),
+    Key("chat.delete", "delete", "conversations", "delete", "Delete this conversation; what it cost stays counted"),
+    Key("chat.export", "", "anywhere", "export", "Write this conversation into a markdown file"),
+    Key("search.open", "ctrl+f", "anywhere", "find", "Find in all conversations", later=True),
+    Key("compare.open", "ctrl+o", "anywhere", "compare", "Ask several models at once", later=True),
+)
+
+
+def keys_of(binding_id: str, overrides: dict[str, str]) -> str:
+    """Return the keys of a binding, the user's own where there are any."""
+    default = next((key.keys for key in KEYMAP if key.id == binding_id), "")
+    return overrides.get(binding_id, default)
+
+
+_NAMES = {
+    "escape": "esc",
+    "left_square_bracket": "[",
+    "right_square_bracket": "]",
+    "question_mark": "?",
+    "delete": "del",
+    "up": "↑",
+    "down": "↓",
+    "left": "←",
+    "right": "→",
+}
+
+
+def shown(keys: str) -> str:
+    """Return the first of some keys as people read it: `ctrl+p` → `^p`, `escape` → `esc`."""
+    first = keys.split(",", 1)[0]
+    *modifiers, name = first.split("+")
+    name = _NAMES.get(name, name)
+    if modifiers == ["ctrl"]:
+        return f"^{name}"
+    return "+".join([*modifiers, name])

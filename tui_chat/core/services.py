@@ -1,0 +1,24 @@
+"""What the screen is handed: everything it may use, and nothing that knows a socket or a table."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from tui_chat.core.chat import Chat
+from tui_chat.core.counter import Clock, TokenCounter
+from tui_chat.core.ports import Exporter, ModelCatalog, Store
+from tui_chat.core.settings import UISettings
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    chat: Chat
+    store: Store
+    catalog: ModelCatalog
+    counter: TokenCounter
+    clock: Clock
+    settings: UISettings
+    exporter: Exporter
+    warm: Callable[[], None]
+    """Imports what the first request needs; slow, so it is called in a thread after the first paint."""
+    notes: tuple[str, ...] = ()
+    """Warnings for the first screen, a line each."""

@@ -1,0 +1,86 @@
+"""What was spent and what the next prompt will cost at least, for the conversation in view.
+
+Settled figures come from the store when something changed; what runs now is added on top at each frame.
+"""
+
+from collections.abc import Iterable
+from datetime import datetime
+
+from textual.content import Content
+
+from tui_chat.core.completion import Completion
+from tui_chat.core.format import Spent, cost
+from tui_chat.core.services import Services
+from tui_chat.ui.screens.status import context_gauge
+from tui_chat.ui.sessions import Session
+from tui_chat.ui.theme import Glyphs
+from tui_chat.ui.widgets.row import joined, styled
+
+_LARGE = 60_000
+"""Characters; a longer history is not counted on the screen's thread before the vocabulary is there."""
+
+
+class Accounts:
+    """Totals and the estimate of the next send."""
+
+    def __init__(self, services: Services, glyphs: Glyphs) -> None:
+        self._services = services
+        self._glyphs = glyphs
+        self._today, self._month, self._chat = Spent(), Spent(), Spent()
+        self._tokens_in = 0
+        self.to_send = Content("")
+        """What sending costs at least, as the composer shows it."""
+
+    def read(self, session: Session) -> None:
+        """Read the settled totals; raises StorageError."""
+        store = self._services.store
+        now = self._services.clock.now().astimezone()
+        self._today = store.spent_since(now.replace(hour=0, minute=0, second=0, microsecond=0))
+        self._month = store.spent_since(datetime(now.year, now.month, 1).astimezone())
+        conversation = session.conversation
+        self._chat = store.spent_in(conversation.id) if conversation.stored else Spent()
+
+    def chat(self, running: Iterable[Completion]) -> Spent:
+        return _with(self._chat, running, play=True)
+
+    def today(self, running: Iterable[Completion]) -> Spent:
+        return _with(self._today, running)
+
+    def month(self, running: Iterable[Completion]) -> Spent:
+        return _with(self._month, running)
+
+    def estimate(self, session: Session, prompt: str) -> None:
+        """Count what the next send would put in, history included."""
+        path = session.before(session.editing) if session.editing is not None else session.path
+        size = sum(len(turn.prompt) + sum(len(c.text) for c in turn.completions if not c.running) for turn in path)
+        if size + len(prompt) > _LARGE and not self._services.counter.loaded:
+            return
+        count, price = self._services.chat.estimate(session.conversation, path, prompt, session.model)
+        self._tokens_in = count
+        if not prompt and not session.path:
+            self.to_send = styled("ready", "$fg2")
+            return
+        shown = cost(price)
+        least = f"{self._glyphs.at_least} " if shown not in ("$?", "free") else ""
+        shown = f"play {shown}" if price.play else shown
+        self.to_send = joined(styled(f"{count:,} tok in   ", "$fg2"), f"{least}{shown}", styled(" to send", "$fg2"))
+
+    def gauge(self, session: Session) -> Content:
+        """Return how full the context would be."""
+        return context_gauge(self._tokens_in, session.model) if session.path else Content("")
+
+
+def _with(spent: Spent, running: Iterable[Completion], *, play: bool = False) -> Spent:
+    """Return a total with what is running now on top."""
+    usd, estimated, unknown, answers = spent.usd, spent.estimated, spent.unknown, spent.answers
+    for completion in running:
+        cost_now = completion.cost
+        if cost_now.play and not play:
+            continue
+        answers += 1
+        if cost_now.usd is None:
+            unknown += 1
+        else:
+            usd += cost_now.usd
+            estimated = True
+    return Spent(usd, estimated, unknown, answers)

@@ -1,0 +1,182 @@
+"""The app: themes, the one frame clock, the running answers, and the ways to leave.
+
+Everything that shows a conversation lives in `screens/chat.py`. Nobody but the command line imports this module.
+"""
+
+import asyncio
+import signal
+from collections.abc import Iterable
+from contextlib import suppress
+from functools import partial
+
+from textual.app import App, SystemCommand
+from textual.filter import LineFilter
+from textual.screen import Screen
+
+from tui_chat.core.keymap import KEYMAP, keys_of, shown
+from tui_chat.core.model import Model
+from tui_chat.core.services import Services
+from tui_chat.ui.control_filter import ControlFilter
+from tui_chat.ui.frame_clock import FrameClock
+from tui_chat.ui.screens.chat import ChatScreen
+from tui_chat.ui.streams import Streams
+from tui_chat.ui.theme import ALIASES, ASCII, DARK, LIGHT, THEMES, UNICODE
+from tui_chat.ui.widgets.bindings import binding
+
+_IDLE_S = 0.5
+_ACTIONS = {
+    "chat.new": "new_chat",
+    "chats.show": "show_chats",
+    "model.pick": "pick_model",
+    "answer.again": "answer_again",
+    "prompt.edit": "edit_prompt",
+    "answer.continue": "continue_answer",
+    "answer.discard": "discard_answer",
+    "answer.copy": "copy_answer",
+    "code.copy": "copy_code",
+    "reasoning.toggle": "toggle_reasoning",
+    "branch.previous": "branch(-1)",
+    "branch.next": "branch(1)",
+    "cursor.up": "move_cursor(-1)",
+    "cursor.down": "move_cursor(1)",
+    "cursor.left": "other_answer(-1)",
+    "cursor.right": "other_answer(1)",
+    "chat.cancel": "cancel",
+    "prompt.editor": "open_editor",
+    "focus.toggle": "toggle_focus",
+    "chat.export": "export_chat",
+    "app.help": "help",
+}
+"""Binding id → action of the chat screen, for the palette."""
+
+
+class ChatApp(App[None]):
+    """The full-screen program."""
+
+    TITLE = "tui-chat"
+    CSS_PATH = "screens/chat.tcss"  # Textual does not load the file of a default screen by itself
+    ENABLE_COMMAND_PALETTE = True
+    COMMAND_PALETTE_BINDING = "ctrl+p"
+    BINDINGS = [  # noqa: RUF012  Textual's own form
+        binding("app.quit", "quit", priority=True),
+    ]
+
+    def __init__(self, services: Services, *, model: Model | None = None, conversation_id: str | None = None) -> None:
+        super().__init__()
+        self._services = services
+        self._model = model
+        self._conversation_id = conversation_id
+        for theme in THEMES:
+            self.register_theme(theme)
+        name = ALIASES.get(services.settings.theme, services.settings.theme)
+        self.theme = name if name in self.available_themes else THEMES[0].name
+        self.frames = FrameClock(self._frame, services.settings.render_interval_ms / 1000)
+        self.streams = Streams(self, services.chat, self._on_delta, services.settings.stop_after_tokens)
+        glyphs = ASCII if services.settings.glyphs == "ascii" else UNICODE
+        self._chat_screen = ChatScreen(services, self.streams, self.frames, glyphs)
+        self._asked_to_quit = False
+        self._keyed_at_s = 0.0
+
+    def get_theme_variable_defaults(self) -> dict[str, str]:
+        """Our roles, for themes that do not know them."""
+        return DARK if self.current_theme.dark else LIGHT
+
+    def get_line_filters(self) -> list[LineFilter]:
+        """A last border: whatever a widget draws, no control character reaches the terminal."""
+        return [*super().get_line_filters(), ControlFilter()]
+
+    def get_default_screen(self) -> Screen[None]:
+        return self._chat_screen
+
+    async def on_mount(self) -> None:
+        self.set_keymap(self._keymap_of_user())
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGHUP):
+            with suppress(NotImplementedError, RuntimeError, ValueError):
+                loop.add_signal_handler(number, self._ended_from_outside)
+        self.call_after_refresh(self._after_first_paint)
+
+    def _keymap_of_user(self) -> dict[str, str]:
+        keymap = dict(self._services.settings.keys)
+        if self._services.settings.enter == "newline":
+            keymap.setdefault("prompt.send", "ctrl+j,shift+enter,shift+\r")
+            keymap.setdefault("prompt.newline", "enter")
+        return keymap
+
+    async def _after_first_paint(self) -> None:
+        if self._model is not None:
+            self._chat_screen.use_model(self._model)
+        if self._conversation_id is not None:
+            await self._chat_screen.open_conversation(self._conversation_id)
+        self.run_worker(self._warm, thread=True, group="warm", exit_on_error=False)
+        self.set_timer(_IDLE_S, self._load_when_idle)
+
+    def _warm(self) -> None:
+        self._services.warm()
+
+    def _load_when_idle(self) -> None:
+        """Load the vocabulary when no key came for a while; it must never be felt."""
+        counter = self._services.counter
+        if counter.loaded:
+            return
+        if asyncio.get_running_loop().time() - self._keyed_at_s < _IDLE_S:
+            self.set_timer(_IDLE_S, self._load_when_idle)
+            return
+        self.run_worker(counter.load, thread=True, group="vocabulary", exit_on_error=False)
+
+    def on_key(self) -> None:
+        self._keyed_at_s = asyncio.get_running_loop().time()
+
+    def _frame(self) -> None:
+        self._chat_screen.frame()
+
+    def _on_delta(self, completion: object) -> None:
+        self._chat_screen.on_delta(completion)  # type: ignore[arg-type]
+
+    async def on_streams_finished(self, event: Streams.Finished) -> None:
+        await self._chat_screen.answer_ended(event)
+
+    def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
+        """The palette: every action by the sentence that help shows, then the themes."""
+        if screen is self._chat_screen:
+            for key in KEYMAP:
+                if key.id in _ACTIONS:
+                    action = f"screen.{_ACTIONS[key.id]}"
+                    keys = keys_of(key.id, self._services.settings.keys)
+                    hint = f"{shown(keys)}   {key.id}" if keys else key.id
+                    yield SystemCommand(key.description, hint, partial(self.run_action, action))
+        yield SystemCommand("Change the colours", "theme", self.action_change_theme)
+        yield SystemCommand("Quit; what runs is stopped and kept", "^q   app.quit", self.action_quit)
+
+    async def action_quit(self) -> None:
+        """Leave; asks once when answers are running."""
+        if self.streams and not self._asked_to_quit:
+            self._asked_to_quit = True
+            count = len(self.streams.all)
+            what = "An answer is" if count == 1 else f"{count} answers are"
+            self.notify(f"{what} running. ^q again stops and keeps what arrived.", markup=False, timeout=5)
+            self.set_timer(5, self._forget_quit)
+            return
+        await self._leave()
+
+    def _forget_quit(self) -> None:
+        self._asked_to_quit = False
+
+    def _ended_from_outside(self) -> None:
+        self.run_worker(self._leave(return_code=143), group="leave", exit_on_error=False)
+
+    async def _leave(self, return_code: int = 0) -> None:
+        self._chat_screen.save_all()
+        workers = self.streams.cancel_all()
+        for worker in workers:
+            with suppress(Exception):
+                await worker.wait()
+        self.frames.stop()
+        self.exit(return_code=return_code)
+
+
+def run(services: Services, *, model: Model | None = None, conversation_id: str | None = None) -> int:
+    """Run the app until it ends; return the exit code. The caller closes the services."""
+    app = ChatApp(services, model=model, conversation_id=conversation_id)
+    app.run()
+    return app.return_code or 0

@@ -1,0 +1,53 @@
+"""All keys, made from the table that makes the bindings."""
+
+from typing import ClassVar
+
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import VerticalScroll
+from textual.content import Content
+from textual.screen import ModalScreen
+from textual.widgets import Static
+
+from tui_chat.core.keymap import KEYMAP, Place, shown
+from tui_chat.ui.widgets.row import hints, joined, styled
+
+_TITLES: dict[Place, str] = {
+    "anywhere": "Anywhere",
+    "prompt": "In the prompt",
+    "transcript": "In the transcript",
+    "conversations": "In the list of conversations",
+}
+
+
+def help_text(overrides: dict[str, str]) -> Content:
+    """Return every key with its meaning, grouped by where it works."""
+    lines: list[Content] = []
+    for place, title in _TITLES.items():
+        lines += [Content(""), styled(title, "b $fg")] if lines else [styled(title, "b $fg")]
+        for key in KEYMAP:
+            keys = overrides.get(key.id, key.keys)
+            if key.place == place and keys and not key.later:
+                names = ", ".join(dict.fromkeys(shown(k) for k in keys.split(",") if "\r" not in k))
+                lines.append(joined(styled(f"  {names:<20}", "b $fg"), styled(key.description, "$fg2")))
+    return Content("\n").join(lines)
+
+
+class HelpScreen(ModalScreen[None]):
+    """A box with all keys."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape,q,f1,question_mark,enter", "dismiss", "Close", show=False),
+    ]
+
+    def __init__(self, overrides: dict[str, str]) -> None:
+        super().__init__()
+        self._overrides = overrides
+
+    def compose(self) -> ComposeResult:
+        with VerticalScroll(classes="box"):
+            yield Static(help_text(self._overrides), markup=False)
+            yield Static(joined("\n", hints([("esc", "close"), ("↑↓", "scroll")])), markup=False)
+
+    def on_mount(self) -> None:
+        self.query_one(VerticalScroll).focus()

@@ -1,0 +1,100 @@
+"""Conversations as they are open on the screen: the path in view, the model, what is queued and half typed."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from tui_chat.core.chat import Chat
+from tui_chat.core.completion import Completion
+from tui_chat.core.conversation import Conversation, Turn
+from tui_chat.core.model import Model
+from tui_chat.core.ports import ModelCatalog, Store
+from tui_chat.ui.streams import Streams
+
+
+@dataclass(slots=True, eq=False)
+class Session:
+    """One open conversation."""
+
+    conversation: Conversation
+    model: Model
+    path: list[Turn] = field(default_factory=list)
+    queued: str | None = None
+    """A prompt that is sent when the running answer ends well."""
+    held: bool = False
+    """The queued prompt waits for Enter: the answer before it was stopped or failed."""
+    editing: Turn | None = None
+    """The turn whose prompt is being rewritten: the next send is a branch in its place."""
+    unseen: str = ""
+    """`done` or `failed` when an answer ended while another conversation was in view."""
+
+    @property
+    def draft_id(self) -> str | None:
+        """The store's name for the draft: the conversation's id once it is stored."""
+        return self.conversation.id if self.conversation.stored else None
+
+    def before(self, turn: Turn) -> list[Turn]:
+        """Return the part of the path that stands before `turn`."""
+        return self.path[: self.path.index(turn)] if turn in self.path else list(self.path)
+
+
+class Sessions:
+    """Opens conversations; those that run stay open when the user looks elsewhere."""
+
+    def __init__(self, store: Store, chat: Chat, catalog: ModelCatalog, streams: Streams) -> None:
+        self._store = store
+        self._chat = chat
+        self._catalog = catalog
+        self._streams = streams
+        self._open: dict[str, Session] = {}
+
+    def new(self, model: Model | None = None, system_prompt: str | None = None) -> Session:
+        """Return an empty session; it is stored at its first send."""
+        chosen = model or self._catalog.first(None, self._store.last_model(), scripted=True)
+        return Session(self._chat.new_conversation(chosen, system_prompt), chosen)
+
+    def open(self, conversation_id: str) -> Session | None:
+        """Return a stored conversation, the live one where it runs; `None` when it is gone."""
+        if (live := self._open.get(conversation_id)) is not None:
+            return live
+        conversation = self._store.conversation(conversation_id)
+        if conversation is None:
+            return None
+        model = self._catalog.first(conversation.model, self._store.last_model(), scripted=True)
+        return Session(conversation, model, self._path(conversation.id, conversation.tip_id))
+
+    def _path(self, conversation_id: str, tip_id: str | None) -> list[Turn]:
+        """Return a path from the store, with the live turns of this process in place of their stored selves."""
+        live = {running.turn.id: running.turn for running in self._streams.all}
+        return [live.get(turn.id, turn) for turn in self._store.path(conversation_id, tip_id)]
+
+    def keep(self, session: Session) -> None:
+        """Hold on to a session while something runs or waits in it."""
+        self._open[session.conversation.id] = session
+
+    def leave(self, session: Session) -> None:
+        """Forget a session that is out of view, unless something runs or waits in it."""
+        busy = self._streams.in_conversation(session.conversation.id) or session.queued is not None
+        if not busy:
+            self._open.pop(session.conversation.id, None)
+
+    def live(self, conversation_id: str) -> Session | None:
+        return self._open.get(conversation_id)
+
+    def go_to_branch(self, session: Session, turn_id: str) -> None:
+        """Put the newest branch through `turn_id` in view."""
+        tip = self._store.newest_tip(turn_id)
+        session.path = self._path(session.conversation.id, tip)
+        session.conversation.tip_id = tip
+        self._store.save_conversation(session.conversation)
+
+    def mark(self, conversation_id: str) -> str:
+        """Return the sidebar's mark: `running`, `done`, `failed` or nothing."""
+        if self._streams.in_conversation(conversation_id):
+            return "running"
+        session = self._open.get(conversation_id)
+        return session.unseen if session else ""
+
+
+def last_running(path: Sequence[Turn]) -> Completion | None:
+    """Return the answer at the end of a path that still runs."""
+    return next((c for turn in reversed(path) for c in turn.completions if c.running), None)

@@ -1,0 +1,121 @@
+"""The last lines of an answer: how it ended, what went wrong, and the keys that help now."""
+
+from time import monotonic
+
+from textual.content import Content
+
+from tui_chat.core.completion import Completion, State
+from tui_chat.core.format import amount, tokens
+from tui_chat.ui.theme import Glyphs
+from tui_chat.ui.widgets.row import hints, joined, styled, text
+
+_GAUGE = 24
+_ENDINGS = {
+    "length": "cut at the longest answer the model may give",
+    "content_filter": "the provider's content filter ended it",
+    "tool_calls": "it asked for a tool; tui-chat has none",
+    "pause": "the provider paused it",
+    "interrupted": "tui-chat ended while it was running",
+}
+
+
+def foot_lines(completion: Completion, glyphs: Glyphs, *, under_cursor: bool) -> list[Content]:
+    """Return the lines below the text of an answer; none for an answer that simply ended."""
+    lines = _status(completion, glyphs)
+    lines += [text(f"warning: {warning}", "$stop") for warning in completion.warnings]
+    if completion.discarded:
+        lines.append(joined(styled(glyphs.dash, "$fg2"), styled(" left out: not sent on", "$fg2")))
+    keys = _keys(completion)
+    if keys and (under_cursor or completion.state in (State.PAUSED, State.RETRY)):
+        lines.append(hints(keys, f"  {glyphs.dot}  "))
+    return lines
+
+
+def _status(completion: Completion, glyphs: Glyphs) -> list[Content]:
+    state = completion.state
+    match state:
+        case State.RETRY:
+            return _retry(completion, glyphs)
+        case State.PAUSED:
+            return [
+                joined(
+                    styled(f"{glyphs.budget} held", "$stop"),
+                    styled(f" at {tokens(completion.output_tokens)} tok: is it worth going on?", "$fg2"),
+                )
+            ]
+        case State.STOPPED | State.BUDGET:
+            return [_stopped(completion, glyphs)]
+        case State.FAILED if completion.error is not None:
+            return _failed(completion)
+    reason = _ENDINGS.get(completion.finish_reason or "")
+    return [styled(reason, "$stop")] if reason and not completion.running else []
+
+
+def _stopped(completion: Completion, glyphs: Glyphs) -> Content:
+    if completion.state is State.BUDGET:
+        why = completion.error.message if completion.error else "the budget was reached"
+        return joined(styled(f"{glyphs.budget} budget", "$stop"), text(f" {why}", "$fg2"))
+    word = "interrupted" if completion.finish_reason == "interrupted" else "stopped"
+    count = completion.output_tokens
+    where = f" at {tokens(count)} tok" if count else " before the first token"
+    cost = completion.cost
+    parts = [styled(f"{glyphs.stopped} {word}", "$stop"), styled(where, "$fg2")]
+    if cost.amount:
+        mark = "~" if cost.quality == "estimated" else ""
+        play = "play " if cost.play else ""
+        parts += [styled("   spent ", "$fg2"), styled(f"{play}{mark}{amount(cost.amount, cost.currency)}", "b $fg")]
+    if cost.amount and not cost.play:
+        parts.append(styled("   the provider may bill more", "$fg2"))
+    return joined(*parts)
+
+
+def _failed(completion: Completion) -> list[Content]:
+    error = completion.error
+    if error is None:
+        return []
+    status = getattr(error, "status", None)
+    code = f"{status} {error.kind}" if status else error.kind
+    lines = [joined(text(error.message), styled(f" ({code})", "$fg2"))]
+    if not completion.output_tokens and completion.cost.amount == 0:
+        lines.append(styled("Nothing was charged.", "$fg2"))
+    return lines
+
+
+def _retry(completion: Completion, glyphs: Glyphs) -> list[Content]:
+    waiting = completion.waiting
+    if waiting is None:
+        return []
+    left = max(0.0, (completion.waiting_until_s or 0) - monotonic())
+    full = round(_GAUGE * (1 - left / waiting.wait_s)) if waiting.wait_s > 0 else _GAUGE
+    full = max(0, min(_GAUGE, full))
+    clock = f"{int(left + 0.99) // 60}:{int(left + 0.99) % 60:02}"
+    return [
+        joined(text(waiting.message), styled(f" ({waiting.reason})", "$fg2")),
+        joined(
+            styled(glyphs.gauge * full, "$stop"),
+            styled(glyphs.track * (_GAUGE - full), "$rule"),
+            styled(f"  {clock}", "b $fg"),
+            styled(f" until try {waiting.attempt} of {waiting.attempts}", "$fg2"),
+        ),
+    ]
+
+
+def _keys(completion: Completion) -> list[tuple[str, str]]:
+    state = completion.state
+    discard = ("d", "take back in" if completion.discarded else "leave out")
+    match state:
+        case State.PAUSED:
+            return [("enter", "go on"), ("esc", "stop")]
+        case State.RETRY:
+            return [("esc", "give up")]
+        case State.STOPPED | State.BUDGET:
+            more = [("R", "continue")] if completion.text_log else []
+            return [("e", "edit and retry"), ("r", "again"), discard, *more]
+        case State.FAILED if completion.error is not None:
+            more = [("R", "continue")] if completion.text_log else []
+            return [("r", "again"), ("e", "edit"), ("^l", "other model"), *more]
+        case _ if completion.finish_reason == "length":
+            return [("R", "continue"), ("r", "again")]
+        case _ if completion.discarded:
+            return [discard]
+    return []

@@ -1,0 +1,74 @@
+"""The first line of an answer: the model's name at the left, its meter at the right."""
+
+from time import monotonic
+
+from textual.content import Content
+from textual.widget import Widget
+
+from tui_chat.core.completion import Completion, State
+from tui_chat.core.format import cost as cost_text
+from tui_chat.ui.theme import Glyphs
+from tui_chat.ui.widgets.row import joined, row, styled, text
+from tui_chat.ui.widgets.usage_meter import SETTLING_S, meter, quiet
+
+
+class AnswerHead(Widget):
+    """Draws name and meter; who owns it calls `tick` when figures may have moved."""
+
+    DEFAULT_CSS = "AnswerHead { height: 1; width: 1fr; }"
+
+    def __init__(self, completion: Completion, glyphs: Glyphs) -> None:
+        super().__init__()
+        self._completion = completion
+        self._glyphs = glyphs
+        self._loud = False
+        self._position = ""
+        self._estimate = ""
+        self._settled_at_s: float | None = None
+        self._shown: Content | None = None
+
+    def set_loud(self, *, loud: bool) -> None:
+        """The answer under the cursor shows every field, all others only state, tokens and cost."""
+        self._loud = loud
+        self.tick()
+
+    def set_position(self, position: str) -> None:
+        """Say which of several answers to the same prompt this is: `2/3`, or nothing."""
+        self._position = position
+        self.tick()
+
+    def tick(self) -> None:
+        """Repaint if what would be drawn changed."""
+        drawn = self._draw()
+        if self._shown is None or not drawn.is_same(self._shown):
+            self.refresh()
+
+    @property
+    def settling(self) -> bool:
+        """True while the bill stands beside the estimate."""
+        return self._settled_at_s is not None and monotonic() - self._settled_at_s < SETTLING_S
+
+    def _watch_settling(self, now_s: float) -> None:
+        completion = self._completion
+        if completion.running:
+            self._estimate = cost_text(completion.cost)
+        elif self._estimate and self._settled_at_s is None and completion.state is State.SETTLED:
+            changed = self._estimate.lstrip("~") != cost_text(completion.cost)
+            self._settled_at_s = now_s if changed else now_s - SETTLING_S
+
+    def _draw(self) -> Content:
+        width, now_s = self.size.width, monotonic()
+        self._watch_settling(now_s)
+        completion = self._completion
+        name = joined(text(completion.model.short_name, "b $fg"), styled(f"  {self._position}", "$fg2"))
+        if completion.model.scripted:
+            name = joined(name, styled("  scripted, no network", "$fg2"))
+        if not (self._loud or completion.running):
+            return row(name, joined(quiet(completion, self._glyphs), " "), width)
+        room = max(12, width - min(len(completion.model.short_name) + 1, width // 3) - 1)
+        before = self._estimate if self.settling else None
+        return row(name, joined(meter(completion, now_s, room, self._glyphs, before), " "), width)
+
+    def render(self) -> Content:
+        self._shown = self._draw()
+        return self._shown

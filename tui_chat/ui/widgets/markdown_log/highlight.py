@@ -1,0 +1,187 @@
+"""Pygments tokens reduced to four roles.
+
+A theme of forty colours is noise in a transcript, and Textual 8.2.8's terminal themes contain misspelt colours: two
+hues and a quiet comment tell all that is needed. Pygments is imported at the first block of code.
+
+Code that is still arriving, and code too long to be lexed in one go, is highlighted line by line with the lexer's state
+carried along, so that each line is lexed once however long the block grows.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
+
+from tui_chat.ui.widgets.markdown_log.blocks import Code
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from pygments.lexer import Lexer
+
+Role: TypeAlias = Literal["", "keyword", "literal", "comment"]
+Run: TypeAlias = tuple[str, Role]
+Line: TypeAlias = tuple[Run, ...]
+"""One line of code without its line feed."""
+
+WHOLE: Final = 12_000
+"""Characters up to which a block is lexed as a whole."""
+LONGEST_LINE: Final = 2_000
+"""Characters of a line beyond which it stays plain: minified sources make lexers backtrack."""
+_ROOT: Final = ("root",)
+_ALIASES: Final = {"jsonc": "json", "shell-session": "console", "plaintext": "text", "txt": "text"}
+
+
+@lru_cache(maxsize=64)
+def highlight(code: str, language: str) -> tuple[Line, ...]:
+    """The lines of a code block lexed as a whole; plain when the language is unknown."""
+    lexer = _lexer(language.lower()) if language else None
+    if lexer is None or max(map(len, code.split("\n"))) > LONGEST_LINE:
+        return tuple(((line, ""),) for line in code.split("\n"))
+    return tuple(_lines(_checked(lexer.get_tokens_unprocessed(code), code)))
+
+
+class Follower:
+    """Highlights code block after code block as they grow, and the parts they are cut into, each line once."""
+
+    def __init__(self) -> None:
+        self._reset("")
+
+    def _reset(self, language: str) -> None:
+        self._language = language
+        self._text = ""
+        self._lines: list[Line] = []
+        self._stacks: list[tuple[str, ...]] = [_ROOT]
+        self._part = 0
+        self._part_line = 0
+
+    def lines(self, code: Code) -> list[Line]:
+        """The lines of a block, of its beginning, or of a part that follows the part asked for last."""
+        if code.head:
+            self._part = self._part_line = 0
+        known = self._text[self._part :]
+        common = min(len(known), len(code.text))
+        if self._language != code.language or known[:common] != code.text[:common]:
+            self._reset(code.language)
+            known = ""
+        complete = code.text[: code.text.rfind("\n") + 1]
+        if len(complete) > len(known):
+            self._append(complete[len(known) :])
+        last = self._part_line + complete.count("\n")
+        lines = self._lines[self._part_line : last]
+        if rest := code.text[len(complete) :]:
+            lines.append(_line(rest, self._language, self._stacks[last])[0])
+        if not code.foot:
+            self._part += len(complete)
+            self._part_line = last
+        return lines
+
+    def _append(self, text: str) -> None:
+        self._text += text
+        for line in text.split("\n")[:-1]:
+            runs, stack = _line(line + "\n", self._language, self._stacks[-1])
+            self._lines.append(runs)
+            self._stacks.append(stack)
+
+
+def _line(text: str, language: str, stack: tuple[str, ...]) -> tuple[Line, tuple[str, ...]]:
+    """One line lexed from a state, and the state after it."""
+    lexer = _lexer(language.lower()) if language else None
+    if lexer is None or len(text) > LONGEST_LINE:
+        return ((text.removesuffix("\n"), ""),), stack
+    from pygments.lexer import RegexLexer
+
+    if type(lexer).get_tokens_unprocessed is not RegexLexer.get_tokens_unprocessed:
+        return _lines(_checked(lexer.get_tokens_unprocessed(text), text))[0], stack
+    state = list(stack)
+    line = _lines(_checked(_resumed(lexer, text, state), text))[0]
+    return line, tuple(state[-32:])
+
+
+def _resumed(lexer: Any, text: str, stack: list[str]) -> Iterator[tuple[int, object, str]]:
+    """What `RegexLexer.get_tokens_unprocessed` does, with a stack the caller keeps."""
+    from pygments.token import Token, _TokenType
+
+    states = lexer._tokens  # noqa: SLF001  pygments offers no public way to go on from a state
+    at = 0
+    while at < len(text):
+        for match_rule, action, following in states.get(stack[-1], states["root"]):
+            if (match := match_rule(text, at)) is None:
+                continue
+            if type(action) is _TokenType:
+                yield at, action, match.group()
+            elif action is not None:
+                yield from action(lexer, match)
+            _follow(stack, following)
+            at = match.end()
+            break
+        else:
+            if text[at] == "\n":
+                stack[:] = _ROOT
+            yield at, Token.Text, text[at]
+            at += 1
+
+
+def _follow(stack: list[str], following: object) -> None:
+    """Change the stack of lexer states as a rule says."""
+    match following:
+        case None:
+            return
+        case tuple():
+            for state in following:
+                _follow(stack, -1 if state == "#pop" else state)
+        case int():
+            del stack[max(1, len(stack) + following) :]
+        case "#push":
+            stack.append(stack[-1])
+        case _:
+            stack.append(str(following))
+
+
+def _checked(tokens: Iterable[tuple[int, object, str]], code: str) -> Iterator[Run]:
+    """The runs of a lexer, made to add up to the code whatever the lexer does."""
+    at = 0
+    for start, kind, text in tokens:
+        if start != at or not text:
+            continue
+        at += len(text)
+        yield text, _role(kind)
+    if at < len(code):
+        yield code[at:], ""
+
+
+def _lines(runs: Iterable[Run]) -> list[Line]:
+    lines: list[list[Run]] = [[]]
+    for text, role in runs:
+        first, *others = text.split("\n")
+        line = lines[-1]
+        if first and line and line[-1][1] == role:
+            line[-1] = (line[-1][0] + first, role)
+        elif first:
+            line.append((first, role))
+        lines += [[(other, role)] if other else [] for other in others]
+    return [tuple(line) for line in lines]
+
+
+@lru_cache(maxsize=64)
+def _lexer(language: str) -> Lexer | None:
+    from pygments.lexers import get_lexer_by_name
+    from pygments.util import ClassNotFound
+
+    try:
+        return get_lexer_by_name(_ALIASES.get(language, language))
+    except ClassNotFound:
+        return None
+
+
+@lru_cache(maxsize=512)
+def _role(kind: Any) -> Role:
+    from pygments.token import Comment, Generic, Keyword, Literal, Name, Operator
+
+    if kind in Comment:
+        return "comment"
+    if kind in Keyword or kind in Operator.Word or kind in Name.Tag or kind in Generic.Heading:
+        return "keyword"
+    if kind in Literal or kind in Generic.Inserted:
+        return "literal"
+    return ""

@@ -1,0 +1,110 @@
+"""The text field: Enter sends, Ctrl+J makes a new line, Up at the first line walks earlier prompts."""
+
+from collections.abc import Callable
+from time import monotonic
+from typing import ClassVar
+
+from textual import events
+from textual.binding import BindingType
+from textual.message import Message
+from textual.widgets import TextArea
+
+from tui_chat.ui.widgets.bindings import binding
+
+LARGE_PASTE = 16_000
+"""Characters; a longer paste becomes an attachment (a megabyte in a text area costs seconds)."""
+_PASTE_GUARD_S = 0.05
+_CONTROLS = dict.fromkeys([*range(9), *range(0xB, 0x20), *range(0x7F, 0xA0)])
+
+
+class PromptInput(TextArea):
+    """A multi-line field without language, line numbers or markup."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        binding("prompt.send", "send", priority=True),
+        binding("prompt.newline", "newline", priority=True),
+    ]
+
+    class Submitted(Message):
+        """Enter on the text."""
+
+        def __init__(self, text: str) -> None:
+            super().__init__()
+            self.text = text
+
+    class PastedLarge(Message):
+        """A paste too large for the field."""
+
+        def __init__(self, text: str) -> None:
+            super().__init__()
+            self.text = text
+
+    def __init__(self, earlier: Callable[[], list[str]]) -> None:
+        super().__init__(
+            id="prompt",
+            soft_wrap=True,
+            compact=True,
+            highlight_cursor_line=False,
+            show_line_numbers=False,
+            tab_behavior="focus",
+        )
+        self._earlier = earlier
+        self._history: list[str] | None = None
+        self._history_at = -1
+        self._unsent = ""
+        self._pasted_at_s = 0.0
+
+    def set_text(self, text: str) -> None:
+        """Replace the text and put the cursor behind it."""
+        self.text = text
+        self.move_cursor(self.document.end)
+        self._history = None
+
+    def action_send(self) -> None:
+        if monotonic() - self._pasted_at_s < _PASTE_GUARD_S:
+            self.action_newline()  # an Enter that came out of a paste never sends
+            return
+        if self.text.endswith("\\") and self.cursor_location == self.document.end:
+            row, column = self.cursor_location
+            self.replace("\n", (row, column - 1), (row, column))
+            return
+        self._history = None
+        self.post_message(self.Submitted(self.text))
+
+    def action_newline(self) -> None:
+        self.insert("\n")
+
+    async def _on_paste(self, event: events.Paste) -> None:
+        self._pasted_at_s = monotonic()
+        text = event.text.replace("\r\n", "\n").replace("\r", "\n").translate(_CONTROLS)
+        event.prevent_default()
+        event.stop()
+        if len(text) > LARGE_PASTE:
+            self.post_message(self.PastedLarge(text))
+        elif result := self._replace_via_keyboard(text, *self.selection):
+            self.move_cursor(result.end_location)
+
+    def action_cursor_up(self, select: bool = False) -> None:  # noqa: FBT001, FBT002  Textual's signature
+        if not select and self.navigator.is_first_wrapped_line(self.cursor_location):
+            self._walk(1)
+        else:
+            super().action_cursor_up(select)
+
+    def action_cursor_down(self, select: bool = False) -> None:  # noqa: FBT001, FBT002  Textual's signature
+        if not select and self._history is not None and self.navigator.is_last_wrapped_line(self.cursor_location):
+            self._walk(-1)
+        else:
+            super().action_cursor_down(select)
+
+    def _walk(self, step: int) -> None:
+        """Show an earlier or later prompt; what was being typed comes back at the end."""
+        if self._history is None:
+            self._history, self._history_at, self._unsent = self._earlier(), -1, self.text
+        at = max(-1, min(len(self._history) - 1, self._history_at + step))
+        if at == self._history_at:
+            return
+        history, unsent = self._history, self._unsent
+        self._history_at = at
+        self.text = history[at] if at >= 0 else unsent
+        self.move_cursor(self.document.end if step < 0 else (0, 0))
+        self._history, self._unsent = history, unsent
