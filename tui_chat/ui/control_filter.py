@@ -1,6 +1,7 @@
 """The belt under the braces: a filter over everything that is painted.
 
-Textual passes ESC, C1, DEL, bidi and tag characters of any widget through to the terminal. Foreign text is cleaned where
+Textual passes ESC, C1, DEL, bidi and tag characters of any widget through to the terminal. Foreign text is cleaned
+where
 it enters the screen; this filter makes sure of what a library widget (a toast, an input, the palette) may still draw.
 """
 

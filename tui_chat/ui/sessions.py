@@ -1,11 +1,11 @@
 """Conversations as they are open on the screen: the path in view, the model, what is queued and half typed."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from tui_chat.core.chat import Chat
 from tui_chat.core.completion import Completion
 from tui_chat.core.conversation import Conversation, Turn
+from tui_chat.core.message import BlobPart
 from tui_chat.core.model import Model
 from tui_chat.core.ports import ModelCatalog, Store
 from tui_chat.ui.streams import Streams
@@ -87,14 +87,73 @@ class Sessions:
         session.conversation.tip_id = tip
         self._store.save_conversation(session.conversation)
 
+    # what happens to a session
+
+    def send(self, session: Session, prompt: str, attachments: tuple[BlobPart, ...] = ()) -> tuple[Turn, Turn | None]:
+        """Send a prompt: return the new turn, and the turn in whose place it stands when it is a branch."""
+        replaced = session.editing if session.editing in session.path else None
+        session.editing = None
+        before = session.before(replaced) if replaced is not None else session.path
+        draft_id = session.draft_id
+        turn = self._chat.start_turn(session.conversation, before, prompt, [session.model], attachments=attachments)
+        self._store.save_draft(draft_id, "")
+        if replaced is not None:
+            turn.siblings = (*(replaced.siblings or (replaced.id,)), turn.id)
+        session.path = [*before, turn]
+        self._start(session, turn, turn.completions[0])
+        return turn, replaced
+
+    def again(self, session: Session, turn: Turn, model: Model, resumes: Completion | None = None) -> Completion:
+        """Ask the last prompt once more, or for the rest of a cut answer; return the new answer."""
+        completion = self._chat.again(session.conversation, session.before(turn), turn, model, resumes)
+        self._start(session, turn, completion)
+        return completion
+
+    def _start(self, session: Session, turn: Turn, completion: Completion) -> None:
+        self.keep(session)
+        self._streams.start(session.conversation, turn, completion)
+
+    def queue(self, session: Session, prompt: str) -> None:
+        """Keep a prompt until the running answer ends; a second one is added to it."""
+        session.queued = f"{session.queued}\n\n{prompt}" if session.queued else prompt
+        session.held = False
+        self.keep(session)
+
+    def ended(self, conversation_id: str, completion: Completion, *, in_view: bool) -> str | None:
+        """Note that an answer ended; return the queued prompt when it is its turn and the conversation in view.
+
+        Out of view it is sent right here. A stop or a failure holds it back: it never follows a bad answer unasked.
+        """
+        session = self._open.get(conversation_id)
+        if session is None:
+            return None
+        well = completion.finish_reason not in ("cancelled", "error", "budget", "interrupted")
+        if not in_view:
+            session.unseen = "done" if well else "failed"
+        if session.queued is None or self._streams.in_conversation(conversation_id):
+            return None
+        if not well:
+            session.held = True
+            return None
+        prompt, session.queued = session.queued, None
+        if in_view:
+            return prompt
+        self.send(session, prompt)
+        return None
+
+    def choose(self, turn: Turn, completion: Completion) -> None:
+        """Make an answer the one that the next prompt goes on from."""
+        turn.chosen_id = completion.id
+        self._store.save_chosen(turn)
+
+    def discard(self, completion: Completion) -> None:
+        """Leave an answer out of what is sent on, or take it back in."""
+        completion.discarded = not completion.discarded
+        self._store.save_discarded(completion)
+
     def mark(self, conversation_id: str) -> str:
         """Return the sidebar's mark: `running`, `done`, `failed` or nothing."""
         if self._streams.in_conversation(conversation_id):
             return "running"
         session = self._open.get(conversation_id)
         return session.unseen if session else ""
-
-
-def last_running(path: Sequence[Turn]) -> Completion | None:
-    """Return the answer at the end of a path that still runs."""
-    return next((c for turn in reversed(path) for c in turn.completions if c.running), None)

@@ -82,7 +82,7 @@ class ChatScreen(Screen[None]):
     def __init__(self, services: Services, streams: Streams, clock: FrameClock, glyphs: Glyphs) -> None:
         super().__init__()
         self._services = services
-        self._chat, self._store, self._settings = services.chat, services.store, services.settings
+        self._store, self._settings = services.store, services.settings
         self._streams, self._frames, self._glyphs = streams, clock, glyphs
         self._sessions = Sessions(services.store, services.chat, services.catalog, streams)
         self._session = self._sessions.new()
@@ -207,70 +207,36 @@ class ChatScreen(Screen[None]):
             else:
                 return
         if self._streams.in_conversation(session.conversation.id):
-            self._queue(prompt)
+            self._sessions.queue(session, prompt)
+            self.prompt.set_text("")
+            self._show_queue()
             return
         await self._send(prompt)
-
-    def _queue(self, prompt: str) -> None:
-        session = self._session
-        session.queued = f"{session.queued}\n\n{prompt}" if session.queued else prompt
-        session.held = False
-        self._sessions.keep(session)
-        self.prompt.set_text("")
-        self._show_queue()
 
     def _show_queue(self) -> None:
         self._composer.show_queued(self._session.queued, held=self._session.held)
 
     async def _send(self, prompt: str) -> None:
-        session = self._session
-        editing = session.editing if session.editing in session.path else None
-        session.editing = None
-        before = session.before(editing) if editing is not None else session.path
-        draft_id = session.draft_id
-        turn = self._chat.start_turn(
-            session.conversation, before, prompt, [session.model], attachments=self._composer.take_attachments()
-        )
-        self._store.save_draft(draft_id, "")
+        turn, replaced = self._sessions.send(self._session, prompt, self._composer.take_attachments())
         self.prompt.set_text("")
-        if editing is not None:
-            turn.siblings = (*editing.siblings, turn.id) if editing.siblings else (editing.id, turn.id)
-            await self._transcript.cut(editing)
-        session.path = [*before, turn]
+        if replaced is not None:
+            await self._transcript.cut(replaced)
         self._newcomer = False
         self._show_empty()
         self._show_queue()
         await self._transcript.add(turn)
-        self._start(session, turn, turn.completions[0])
         self._refresh_sidebar()
-
-    def _start(self, session: Session, turn: Turn, completion: Completion) -> None:
-        self._sessions.keep(session)
-        self._streams.start(session.conversation, turn, completion)
-        self._frames.request()
 
     async def answer_ended(self, event: Streams.Finished) -> None:
         """An answer of any conversation ended."""
-        session = self._sessions.live(event.conversation.id)
-        completion = event.completion
-        ended_well = completion.finish_reason not in ("cancelled", "error", "budget", "interrupted")
-        if session is not None:
-            here = session is self._session
-            if not here:
-                session.unseen = "done" if ended_well else "failed"
-            if session.queued is not None and not ended_well:
-                session.held = True
-            if here:
-                self._show_queue()
-                if (
-                    ended_well
-                    and session.queued is not None
-                    and not self._streams.in_conversation(event.conversation.id)
-                ):
-                    prompt, session.queued = session.queued, None
-                    draft = self.prompt.text
-                    await self._send(prompt)
-                    self.prompt.set_text(draft)
+        here = event.conversation.id == self._session.conversation.id
+        queued = self._sessions.ended(event.conversation.id, event.completion, in_view=here)
+        if here:
+            if queued is not None:
+                draft = self.prompt.text
+                await self._send(queued)
+                self.prompt.set_text(draft)
+            self._show_queue()
         self._refresh_sidebar()
         self._refresh_spent()
         self._plan_estimate(0.0)
@@ -533,8 +499,7 @@ class ChatScreen(Screen[None]):
             self._say("Later turns go on from this answer; e on its prompt starts a branch.")
             return
         at = (turn.completions.index(cursor) + step) % len(turn.completions)
-        turn.chosen_id = turn.completions[at].id
-        self._store.save_chosen(turn)
+        self._sessions.choose(turn, turn.completions[at])
         await self._transcript.show_answer(turn, turn.completions[at])
         self._plan_estimate(0.0)
 
@@ -577,19 +542,17 @@ class ChatScreen(Screen[None]):
         await self._another(turn, cursor.model, resumes=cursor)
 
     async def _another(self, turn: Turn, model: Model, resumes: Completion | None = None) -> None:
-        session = self._session
-        completion = self._chat.again(session.conversation, session.before(turn), turn, model, resumes)
+        completion = self._sessions.again(self._session, turn, model, resumes)
         await self._transcript.show_answer(turn, completion)
         self._transcript.follow()
-        self._start(session, turn, completion)
+        self._frames.request()
 
     def action_discard_answer(self) -> None:
         """Leave this answer out of what is sent on, or take it back in."""
         view = self._transcript.cursor
         if view is None or view.completion.running:
             return
-        view.completion.discarded = not view.completion.discarded
-        self._store.save_discarded(view.completion)
+        self._sessions.discard(view.completion)
         view.take_frame()
         self._plan_estimate(0.0)
 

@@ -108,9 +108,9 @@ class ModelPicker(ModalScreen[Model | None]):
     def on_input_changed(self, event: Input.Changed) -> None:
         self._list.filter(event.value)
 
-    async def on_input_submitted(self) -> None:
+    def on_input_submitted(self) -> None:
         if (model := self._list.selected) is not None:
-            await self.dismiss(model)
+            _ = self.dismiss(model)  # awaiting it in a handler of its own screen would never end
 
     def on_key(self, event: events.Key) -> None:
         steps = {"up": -1, "down": 1, "pageup": -10, "pagedown": 10}

@@ -1,4 +1,4 @@
-"""Where the next prompt is written: the text, what is queued or attached, the model, and what sending costs at least."""
+"""Where the next prompt is written: text, what is queued or attached, the model, and what sending costs at least."""
 
 from collections.abc import Callable
 

@@ -1,7 +1,7 @@
 """The meter: tokens, rate, first token and cost of an answer in slots of fixed width.
 
-Pure functions from a completion and the time to content, pulled by whoever paints. The cost stands at the right edge and
-is never dropped; digits do not move while they count.
+Pure functions from a completion and the time to content, pulled by whoever paints. The cost stands at the right edge
+and is never dropped; digits do not move while they count.
 """
 
 from dataclasses import dataclass

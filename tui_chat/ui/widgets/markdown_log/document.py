@@ -18,22 +18,19 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from tui_chat.ui.widgets.markdown_log.blocks import (
-    Align,
     Block,
     Code,
-    Container,
     Footnote,
     Heading,
     Html,
     Item,
     Paragraph,
-    Quote,
-    Span,
     Table,
     code_of,
 )
 from tui_chat.ui.widgets.markdown_log.heal import heal_block
 from tui_chat.ui.widgets.markdown_log.parse import Node, References, parse
+from tui_chat.ui.widgets.markdown_log.resume import DUMMY, Resume, follow_on, open_again, taken_up
 from tui_chat.ui.widgets.markdown_log.tables import natural_layout
 
 LONG_TAIL: Final = 4_000
@@ -50,38 +47,17 @@ _MAX_CUTS: Final = 4
 """Cuts in one feed; what is left waits for the next."""
 
 _SENTENCE_END: Final = re.compile(r"(?:[.!?…:;][\"')\]]*\s+|[。！？；]\s*)")
-_MARKER: Final = re.compile(r" *(?:[-+*]|\d{1,9}[.)])(?: {1,4}(?=\S)| ?)")
-_DUMMY: Final = "x"
 
 
-@dataclass(frozen=True, slots=True)
-class _Resume:
-    """How the tail follows on what is sealed."""
-
-    context: str = ""
-    """Source put before the tail when it is parsed."""
-    depth: int = 0
-    """Containers the context opens."""
-    inside: type[Code | Table | Html | Paragraph] | None = None
-    """The kind of leaf the context opens."""
-    gap: bool = False
-    """A blank row stands above the first block of the tail."""
-    number: int | None = None
-    """Number of its first list item where a list goes on."""
-    widths: tuple[int, ...] | None = None
-    """Frozen columns of the table that goes on, and their alignment."""
-    aligns: tuple[Align, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Cut:
-    """Where the first block begins that was cut for speed."""
+    """Where the first block begins that was cut for speed and is not mended yet."""
 
     sealed: int
     """Sealed blocks before it."""
     offset: int
     """Characters before it."""
-    resume: _Resume
+    resume: Resume
     text: list[str]
     """Its source, as far as it is sealed."""
     rough: bool = False
@@ -107,7 +83,7 @@ class MarkdownDocument:
         self._pending = ""
         self._offset = 0
         self._held = ""
-        self._resume = _Resume()
+        self._resume = Resume()
         self._cut: _Cut | None = None
         self._references: References = {}
         self._found: References = {}
@@ -118,7 +94,7 @@ class MarkdownDocument:
         """A finished document, parsed in one go."""
         document = cls()
         document._parts = [source]
-        document._replace_from(0, 0, _Resume())
+        document._replace_from(0, 0, Resume())
         document.finished = True
         return document
 
@@ -176,10 +152,10 @@ class MarkdownDocument:
         else:
             self._replace_from(len(self.sealed), self._offset, self._resume)
         if self._references:  # they reach back to the first line
-            self._replace_from(0, 0, _Resume())
+            self._replace_from(0, 0, Resume())
         self._note_change(_keep_equal(self.sealed, before))
         self._cut = None
-        self._resume = _Resume()
+        self._resume = Resume()
         self._pending = ""
         self.tail = ()
         self.finished = True
@@ -203,13 +179,13 @@ class MarkdownDocument:
         self._changed = 0
         self.feed(source)
 
-    def _replace_from(self, index: int, offset: int, resume: _Resume) -> None:
+    def _replace_from(self, index: int, offset: int, resume: Resume) -> None:
         """Parse the source from an offset to the end, for good."""
         source = _with_line_feeds(self.source)[offset:]
         parsed = parse(resume.context + source, self._references if offset else None)
         self.parsed_chars += len(source)
         self._references = parsed.references
-        nodes = _resumed(parsed.nodes, resume)
+        nodes = taken_up(parsed.nodes, resume)
         self.sealed[index:] = [node.block for node in nodes]
 
     def _read(self, *, healing: bool, upto: int | None = None) -> tuple[Node, ...]:
@@ -219,7 +195,7 @@ class MarkdownDocument:
         self.parsed_chars += len(text)
         parsed = parse(text, self._references, healing=healing)
         self._found = parsed.references
-        return _resumed(parsed.nodes, self._resume)
+        return taken_up(parsed.nodes, self._resume)
 
     # Sealing: what the next block's beginning makes certain.
 
@@ -241,7 +217,7 @@ class MarkdownDocument:
         self.sealed += [sealed.block for sealed in nodes[:index]]
         at = sum(map(len, lines[: node.start])) + node.start - len(self._resume.context)
         self._drop(at)
-        self._resume = _follow_on(node, nodes[index - 1])
+        self._resume = follow_on(node, nodes[index - 1])
         if self._cut is not None:
             self._settle(self._cut)
 
@@ -253,19 +229,19 @@ class MarkdownDocument:
         following = "".join(line + "\n" for line in self._pending.split("\n", 2)[:2]).removesuffix("\n")
         parsed = parse(source + following, self._references)
         self.parsed_chars += len(source)
-        nodes = _resumed(parsed.nodes, cut.resume)
+        nodes = taken_up(parsed.nodes, cut.resume)
         border = source.count("\n")
         lines = (source + following).split("\n")
         for index in range(len(nodes) - 1, 0, -1):
             if nodes[index].start == border and _certain(nodes[index], nodes[index - 1], lines):
                 break
         else:
-            self._cut = replace(cut, rough=True)
+            cut.rough = True
             return
         self.sealed[cut.sealed :] = [node.block for node in nodes[:index]]
         self._note_change(cut.sealed)
         self._cut = None
-        self._resume = _follow_on(nodes[index], nodes[index - 1])
+        self._resume = follow_on(nodes[index], nodes[index - 1])
         for label, reference in parsed.references.items():
             if reference["map"][0] < border:
                 self._references.setdefault(label, reference)
@@ -288,7 +264,7 @@ class MarkdownDocument:
     def _cut_inside(self, nodes: tuple[Node, ...]) -> bool:
         """Seal a part of the last block when it has grown long; false when nothing was cut."""
         if not nodes:
-            return self._skip_nothing()
+            return self._drop_blank()
         path = _path_to_leaf(nodes)
         leaf = path[-1]
         long = len(self._pending) > LONG_TAIL
@@ -303,7 +279,7 @@ class MarkdownDocument:
             return False
         return self._cut_at_child(nodes) or self._cut_lines(nodes, path) or self._cut_text(leaf)
 
-    def _skip_nothing(self) -> bool:
+    def _drop_blank(self) -> bool:
         """Drop a long tail which shows nothing: blank lines and definitions."""
         if len(self._pending) > LONG_TAIL:
             self._mark()
@@ -329,20 +305,20 @@ class MarkdownDocument:
                 return False
             path.append(last)
             siblings = last.children
-        context = _context(path, lines)
+        context = open_again(path, lines)
         if context is None or not siblings:
             return False
         self._mark()
         last = siblings[-1]
         self._seal_part(nodes, path, siblings[:-1])
-        self._move_to(lines, last.start, _follow_on(last, siblings[-2], context[0], len(path)))
+        self._move_to(lines, last.start, follow_on(last, siblings[-2], context[0], len(path)))
         return True
 
     def _cut_lines(self, nodes: tuple[Node, ...], path: list[Node]) -> bool:
         """Cut a code block, table or HTML block after its complete lines."""
         lines = (self._resume.context + self._pending).split("\n")
         leaf = path[-1]
-        found = _context(path[:-1], lines)
+        found = open_again(path[:-1], lines)
         if found is None or leaf.start >= len(lines):
             return False
         context, prefix = found
@@ -360,7 +336,7 @@ class MarkdownDocument:
                 if count >= len(text):  # closed meanwhile
                     return False
                 block: Block = replace(code, text="\n".join(text[:count]) + "\n", foot=False)
-                resume = _Resume(context + prefix + opening + "\n", len(path) - 1, Code)
+                resume = Resume(context + prefix + opening + "\n", len(path) - 1, Code)
             case Table() as table:
                 first = leaf.start + 2
                 count = len(lines) - 1 - first
@@ -371,7 +347,7 @@ class MarkdownDocument:
                     table = replace(table, widths=layout.widths, aligns=layout.aligns)
                 block = replace(table, rows=table.rows[:count])
                 header = f"{prefix}{opening}\n{lines[leaf.start + 1]}\n"
-                resume = _Resume(context + header, len(path) - 1, Table, widths=table.widths, aligns=table.aligns)
+                resume = Resume(context + header, len(path) - 1, Table, widths=table.widths, aligns=table.aligns)
             case Html() as html:
                 first = leaf.start + (1 if inside else 0)
                 count = len(lines) - 1 - first
@@ -379,7 +355,7 @@ class MarkdownDocument:
                 if count < 1 or count >= len(text):
                     return False
                 block = replace(html, text="\n".join(text[:count]))
-                resume = _Resume(f"{context}{prefix}{opening}\n", len(path) - 1, Html)
+                resume = Resume(f"{context}{prefix}{opening}\n", len(path) - 1, Html)
             case _:
                 return False
         self._mark()
@@ -398,7 +374,7 @@ class MarkdownDocument:
         self._learn(10**9)
         self.sealed += [node.block for node in nodes]
         self._drop(at)
-        self._resume = _Resume(f"{_DUMMY} ", inside=Paragraph) if running else _Resume()
+        self._resume = Resume(f"{DUMMY} ", inside=Paragraph) if running else Resume()
         return True
 
     def _seal_part(self, nodes: tuple[Node, ...], path: list[Node], children: tuple[Node, ...]) -> None:
@@ -410,7 +386,7 @@ class MarkdownDocument:
         self.sealed += [node.block for node in part]
         self._learn(10**9)
 
-    def _move_to(self, lines: list[str], line: int, resume: _Resume) -> None:
+    def _move_to(self, lines: list[str], line: int, resume: Resume) -> None:
         at = sum(map(len, lines[:line])) + line - len(self._resume.context)
         self._drop(at)
         self._resume = resume
@@ -438,13 +414,6 @@ def _certain(node: Node, above: Node, lines: list[str]) -> bool:
     return not lines[node.start - 1].strip()
 
 
-def _follow_on(node: Node, above: Node, context: str = "", depth: int = 0) -> _Resume:
-    """How a tail that begins with one block follows on the block above it."""
-    same_list = node.list_id >= 0 and node.list_id == above.list_id
-    number = node.block.number if isinstance(node.block, Item) and same_list else None
-    return _Resume(context, depth, gap=node.block.gap, number=number)
-
-
 def _path_to_leaf(nodes: tuple[Node, ...]) -> list[Node]:
     path = [nodes[-1]]
     while path[-1].children:
@@ -464,83 +433,6 @@ def _is_first(nodes: tuple[Node, ...], path: list[Node]) -> bool:
             return False
         siblings = node.children
     return True
-
-
-def _context(path: Sequence[Node], lines: list[str]) -> tuple[str, str] | None:
-    """Lines that open the containers of a path again, and the prefix of a line inside them; `None` when unclear."""
-    opened = ""
-    prefix = ""
-    line = -1
-    column = 0
-    for node in path:
-        if node.start >= len(lines):
-            return None
-        source = lines[node.start].expandtabs(4)
-        column = column if node.start == line else len(prefix)
-        line = node.start
-        rest = source[column:]
-        match node.block:
-            case Quote():
-                found = re.match(r" {0,3}> ?", rest)
-            case Footnote():
-                found = re.match(r" {0,3}\[\^[^\]]*\]:", rest)
-            case _:
-                found = _MARKER.match(rest)
-        if found is None:
-            return None
-        marker = found[0]
-        column += len(marker)
-        if isinstance(node.block, Item) and marker[-1] != " ":
-            marker += " "
-        opened += f"{prefix}{marker}{_DUMMY}\n"
-        if isinstance(node.block, Quote):
-            prefix += marker
-        else:
-            prefix += " " * (4 if isinstance(node.block, Footnote) else len(marker))
-        opened += prefix.rstrip() + "\n"
-    return opened, prefix
-
-
-def _resumed(nodes: tuple[Node, ...], resume: _Resume, depth: int | None = None) -> tuple[Node, ...]:
-    """The nodes of context and tail without what the context brought in, going on where the sealed part ended."""
-    depth = resume.depth if depth is None else depth
-    if not nodes:
-        return nodes
-    first, rest = nodes[0], nodes[1:]
-    if depth == 0:
-        return _first_resumed(nodes, resume)
-    if not isinstance(first.block, Container) or not first.children:
-        return nodes
-    children = _resumed(first.children[1:], resume, depth - 1)
-    return (first.rebuilt(children, continued=True), *rest) if children else rest
-
-
-def _first_resumed(nodes: tuple[Node, ...], resume: _Resume) -> tuple[Node, ...]:
-    first, rest = nodes[0], nodes[1:]
-    block = first.block
-    match block:
-        case Code() if resume.inside is Code:
-            block = replace(block, head=False)
-        case Table() if resume.inside is Table:
-            block = replace(block, continued=True, widths=resume.widths, aligns=resume.aligns or block.aligns)
-        case Html() if resume.inside is Html:
-            block = replace(block, text=block.text.partition("\n")[2])
-        case Paragraph(inline) | Heading(inline=inline) if resume.inside is Paragraph and inline:
-            without = inline[0].text[len(_DUMMY) + 1 :]
-            block = replace(block, inline=(*((Span(without, inline[0].mark),) if without else ()), *inline[1:]))
-        case _:
-            pass
-    first = replace(first, block=replace(block, gap=resume.gap))
-    if resume.number is None or not isinstance(first.block, Item) or first.block.number is None:
-        return (first, *rest)
-    shift = resume.number - first.block.number
-    return tuple(_renumbered(node, shift) if node.list_id == first.list_id else node for node in (first, *rest))
-
-
-def _renumbered(node: Node, shift: int) -> Node:
-    if not isinstance(node.block, Item) or node.block.number is None:
-        return node
-    return replace(node, block=replace(node.block, number=node.block.number + shift))
 
 
 def _sentence_end(text: str) -> int:

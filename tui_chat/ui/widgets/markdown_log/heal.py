@@ -10,9 +10,13 @@ from typing import Final
 
 _LEAD: Final = r"^[ \t>]*(?:(?:[-+*]|\d{1,9}[.)])[ \t]+)*"
 _FENCE: Final = re.compile(_LEAD + r"(`{3,}|~{3,})(.*)$")
-_MARKERS_ONLY: Final = re.compile(r"^[ \t>]*(?:[-=*_#>~`|+]+|(?:[-+*]|\d{1,9}[.)])[ \t]+[*_~`]*)[ \t]*$")
+_MARKERS_ONLY: Final = re.compile(
+    r"^[ \t>]*(?:[-=*_#>~`|+]+|(?:[-+*]|\d{1,9}[.)])(?:[ \t]+(?:[*_~`]*|\[[ xX]?\]?))?)[ \t]*$"
+)
+_NUMBER_ONLY: Final = re.compile(r"^[ \t>]*\d{1,3}$")
 _FENCE_PART: Final = re.compile(r"^[ \t>]*(`{1,}|~{1,})[ \t]*$")
 _TABLE_HEAD: Final = re.compile(_LEAD + r"\|.*\|")
+_TABLE_START: Final = re.compile(_LEAD + r"\|.*[^\s|]")
 _DELIMITER_PART: Final = re.compile(r"^[ \t>]*[|:\- \t]*$")
 _CELL_EDGE: Final = re.compile(r"(?<!\\)\|")
 _OPEN_LINK: Final = re.compile(r"(!?)\[([^\[\]]*)\]\([^()\s]*$")
@@ -32,15 +36,13 @@ def heal_block(text: str) -> str:
             else text
         )
     previous = head.rpartition("\n")[2]
-    if last and _MARKERS_ONLY.match(last) and not _FENCE.match(last):
-        if _DELIMITER_PART.match(last) and _TABLE_HEAD.match(previous):
-            return head + newline + _delimiter(previous)
-        return head + newline
-    if last and _DELIMITER_PART.match(last) and _TABLE_HEAD.match(previous) and not _in_table(head):
+    if _DELIMITER_PART.match(last) and _TABLE_HEAD.match(previous) and not _in_table(head):
         return head + newline + _delimiter(previous)
-    if not last and _TABLE_HEAD.match(previous) and not _in_table(head):
-        return text + _delimiter(previous)
-    if _TABLE_HEAD.match(last) and not _TABLE_HEAD.match(previous):
+    if last and _MARKERS_ONLY.match(last) and not _FENCE.match(last):
+        return head + newline
+    if previous.strip() and _NUMBER_ONLY.match(last):
+        return head + newline
+    if _TABLE_START.match(last) and not _TABLE_HEAD.match(previous):
         closed = last if last.rstrip().endswith("|") else last + " |"
         return head + newline + closed + "\n" + _delimiter(closed)
     return text
@@ -106,6 +108,6 @@ def _open_runs(text: str) -> list[str]:
         after = text[match.end() : match.end() + 1]
         if run in opened and before.strip():
             del opened[opened.index(run) :]
-        elif run[0] == "`" or (after.strip() and not (run[0] == "_" and before.isalnum())):
+        elif run[0] == "`" or (after.strip() and not before.isalnum()):
             opened.append(run)
     return opened

@@ -110,13 +110,21 @@ def _markdown() -> MarkdownIt:
     markdown.enable(["table", "strikethrough"])
     markdown.use(footnote_plugin, inline=False, move_to_end=False, always_match_refs=True)
     # Targets are shown, never followed: they stay as written, and a lone surrogate in one must not reach an encoder.
-    for name, function in (("normalizeLink", _as_written), ("normalizeLinkText", _as_written), ("validateLink", bool)):
+    for name, function in (
+        ("normalizeLink", _as_written),
+        ("normalizeLinkText", _as_written),
+        ("validateLink", _any_target),
+    ):
         setattr(markdown, name, function)
     return markdown
 
 
 def _as_written(url: str) -> str:
     return url
+
+
+def _any_target(_url: str) -> bool:
+    return True
 
 
 class _Builder:
@@ -132,7 +140,7 @@ class _Builder:
         if healing:
             leaf = next((token for token in reversed(tokens) if token.type in {"inline", "fence", "code_block"}), None)
             last = len(self._lines) - (1 if self._lines[-1].strip() else 2)
-            if leaf is not None and leaf.map is not None and (leaf.map[1] > last or leaf.type != "inline"):
+            if leaf is not None and leaf.map is not None and leaf.map[1] > last:
                 self._open = leaf
 
     def root(self) -> tuple[Node, ...]:

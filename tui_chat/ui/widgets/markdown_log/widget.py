@@ -71,7 +71,7 @@ class MarkdownLog(Widget):
     """
 
     glyphs: Glyphs = "unicode"
-    """`ascii` is for terminals that draw ambiguous characters two cells wide; to be set before mounting."""
+    """`ascii` is for terminals that draw ambiguous characters two cells wide; seen at the next layout."""
 
     def __init__(
         self,
@@ -187,7 +187,7 @@ class MarkdownLog(Widget):
         """Make the rows for a width, unless they are there."""
         palette = self._current_palette()
         renderer = self._renderer
-        if renderer is None or renderer.width != width or renderer.palette != palette:
+        if renderer is None or (renderer.width, renderer.palette, renderer.glyphs) != (width, palette, self.glyphs):
             renderer = self._renderer = Renderer(width, palette, self.glyphs)
             self._starts = []
             self._sealed_rows = 0
@@ -309,6 +309,8 @@ class MarkdownLog(Widget):
 
 def _marked(strip: Strip, mark: Segment, width: int) -> Strip:
     """The strip with a mark after its text, or over its last cell where the row is full."""
+    if width < 1:
+        return strip
     used = min(len(strip.text.rstrip()), width)
     used = min(Strip([Segment(strip.text[:used])]).cell_length, width - 1)
     under = list(strip.crop(used, used + 1))
