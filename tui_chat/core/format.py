@@ -52,13 +52,15 @@ class Spent:
     unknown: int = 0
     """How many answers in it have no known cost."""
     answers: int = 0
+    play: bool = False
+    """All of it is play money; only a conversation's own total may be."""
 
 
 def total(spent: Spent) -> str:
     """Return a total: `$0.0412`, `~$0.0412`, `$0.0123 + ?`, `$?` when nothing in it is known, `$0` when empty."""
     if spent.unknown and spent.unknown == spent.answers:
         return "$?"
-    text = ("~" if spent.estimated and spent.usd else "") + amount(spent.usd)
+    text = ("play " if spent.play else "") + ("~" if spent.estimated and spent.usd else "") + amount(spent.usd)
     return f"{text} + ?" if spent.unknown else text
 
 

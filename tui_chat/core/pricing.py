@@ -44,7 +44,7 @@ class Window:
 
     @classmethod
     def parse(cls, utc: str, days: str, factor: Decimal) -> "Window":
-        """Return the window for `"01:00-04:00"`, `"mon-fri"` or `"sat,sun"` or `""` for every day. Raises ValueError."""
+        """Return the window for `"01:00-04:00"`, `"mon-fri"` or `"sat,sun"`; `""` is every day. Raises ValueError."""
         first, _, last = utc.partition("-")
         return cls(time.fromisoformat(first.strip()), time.fromisoformat(last.strip()), _weekdays(days), factor)
 

@@ -5,6 +5,7 @@ Settled figures come from the store when something changed; what runs now is add
 
 from collections.abc import Iterable
 from datetime import datetime
+from decimal import Decimal
 
 from textual.content import Content
 
@@ -73,14 +74,17 @@ class Accounts:
 def _with(spent: Spent, running: Iterable[Completion], *, play: bool = False) -> Spent:
     """Return a total with what is running now on top."""
     usd, estimated, unknown, answers = spent.usd, spent.estimated, spent.unknown, spent.answers
+    only_play = spent.play or not answers
     for completion in running:
         cost_now = completion.cost
-        if cost_now.play and not play:
+        if cost_now.play and not (play and only_play):
             continue
+        if not cost_now.play and only_play and cost_now.usd:
+            usd, only_play = Decimal(0), False  # the first real charge: play money never mixes with it
         answers += 1
         if cost_now.usd is None:
             unknown += 1
         else:
             usd += cost_now.usd
             estimated = True
-    return Spent(usd, estimated, unknown, answers)
+    return Spent(usd, estimated, unknown, answers, only_play and play and bool(usd))

@@ -268,13 +268,8 @@ class MarkdownDocument:
         path = _path_to_leaf(nodes)
         leaf = path[-1]
         long = len(self._pending) > LONG_TAIL
-        if isinstance(leaf.block, Code) and leaf.block.text.count("\n") > FENCE_LINES:
-            return self._cut_lines(nodes, path)
-        if isinstance(leaf.block, Table):
-            rows = len(leaf.block.rows)
-            limit = TABLE_ROWS if leaf.block.widths is None else TABLE_STEP
-            if rows > limit + 1 or (long and rows > 2):
-                return self._cut_lines(nodes, path)
+        if _has_many_lines(leaf.block, long=long) and self._cut_lines(nodes, path):
+            return True
         if not long:
             return False
         return self._cut_at_child(nodes) or self._cut_lines(nodes, path) or self._cut_text(leaf)
@@ -412,6 +407,17 @@ def _certain(node: Node, above: Node, lines: list[str]) -> bool:
     if isinstance(above.block, Item | Footnote):
         return False  # what comes may be indented and belong to it
     return not lines[node.start - 1].strip()
+
+
+def _has_many_lines(block: Block, *, long: bool) -> bool:
+    """Whether a block is cut for its lines, however few characters they have."""
+    match block:
+        case Code(text):
+            return text.count("\n") > FENCE_LINES
+        case Table(rows=rows, widths=widths):
+            return len(rows) > (TABLE_ROWS if widths is None else TABLE_STEP) + 1 or (long and len(rows) > 2)
+        case _:
+            return False
 
 
 def _path_to_leaf(nodes: tuple[Node, ...]) -> list[Node]:

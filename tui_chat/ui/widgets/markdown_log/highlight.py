@@ -141,11 +141,13 @@ def _follow(stack: list[str], following: object) -> None:
 def _checked(tokens: Iterable[tuple[int, object, str]], code: str) -> Iterator[Run]:
     """The runs of a lexer, made to add up to the code whatever the lexer does."""
     at = 0
-    for start, kind, text in tokens:
-        if start != at or not text:
-            continue
-        at += len(text)
-        yield text, _role(kind)
+    try:
+        for start, kind, text in tokens:
+            if start == at and text and code.startswith(text, at):
+                at += len(text)
+                yield text, _role(kind)
+    except (ArithmeticError, AttributeError, LookupError, RuntimeError, TypeError, ValueError):
+        pass  # one of six hundred lexers stumbled over a model's code: the rest of it stays plain
     if at < len(code):
         yield code[at:], ""
 
