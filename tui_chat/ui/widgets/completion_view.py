@@ -8,6 +8,7 @@ from textual.message import Message
 from textual.widgets import Static
 
 from tui_chat.core.completion import Completion, State
+from tui_chat.core.context import joined_text
 from tui_chat.core.conversation import Turn
 from tui_chat.core.format import seconds, tokens
 from tui_chat.ui.theme import ASCII, Glyphs
@@ -55,7 +56,10 @@ class CompletionView(Vertical):
         self._fold = ReasoningFold(markup=False)
         finished = not completion.running
         self._reasoning = MarkdownLog(completion.reasoning, finished=finished, classes="reasoning")
-        self._log = MarkdownLog(completion.text, finished=finished)
+        cut = turn.completion(completion.resumes_id)
+        self._before = joined_text(turn, cut) if cut is not None else ""
+        text = joined_text(turn, completion) if finished else self._before + completion.text
+        self._log = MarkdownLog(text, finished=finished)
         self._log.glyphs = self._reasoning.glyphs = "ascii" if glyphs is ASCII else "unicode"
         self._foot = Static(markup=False, classes="foot")
         self._text_at = completion.text_log.position
@@ -108,15 +112,24 @@ class CompletionView(Vertical):
         if not completion.running and not self._settled:
             self._settled = True
             self._reasoning.finalise()
+            self._close_seam()
             self._log.finalise()
         self._log.running = completion.running
-        has_text = bool(completion.text_log)
+        has_text = bool(completion.text_log or self._before)
         self._log.display = has_text or completion.state is State.WAITING
         self.set_class(not has_text, "bare")
         self._show_fold()
         self._head.tick()
         self._show_foot()
         self.set_class(completion.discarded, "discarded")
+
+    def _close_seam(self) -> None:
+        """A continued answer may repeat the end of the part before it; once it is whole the repetition goes."""
+        if self._before:
+            joined_whole = joined_text(self.turn, self.completion)
+            if joined_whole != self._before + self.completion.text:
+                self._log.clear()
+                self._log.feed(joined_whole)
 
     def _show_fold(self) -> None:
         completion = self.completion

@@ -1,0 +1,120 @@
+"""The program as a person meets it: in a terminal, on a fresh home, without a key and without network."""
+
+import os
+import signal
+import sqlite3
+import threading
+
+import pytest
+
+from tests.loopback import Head, Stall, WaitFor, chat_chunk, chat_stream
+
+pytestmark = pytest.mark.terminal
+
+SSE = Head(200, {"Content-Type": "text/event-stream"})
+
+
+def test_a_newcomer_starts_stops_adjusts_quits_and_finds_everything_again(terminal):
+    terminal.start("-m", "demo/rambler")
+    terminal.until("Ask anything")
+    terminal.until("scripted")
+    terminal.type("tell me")
+    terminal.keys("Enter")
+    terminal.until("● streaming")
+    terminal.keys("Escape")
+    terminal.until("■ stopped at")
+    terminal.keys("e")
+    terminal.until("editing: sends a branch")
+    terminal.type(" more")
+    terminal.keys("Enter")
+    terminal.until("branch 2/2")
+    terminal.keys("C-c")
+    terminal.until("■ stopped at")
+    terminal.keys("C-t")
+    terminal.type("half typed")
+    terminal.until("half typed")
+    terminal.keys("C-q")
+    terminal.until("ended with 0")
+    terminal.close()
+
+    terminal.start("-c")
+    screen = terminal.until("half typed")
+    assert "tell me more" in screen
+    assert "■ stopped" in screen
+    terminal.keys("C-t", "[")
+    terminal.until("branch 1/2")
+
+
+def test_the_first_token_shows_while_the_server_still_sends_and_ctrl_c_hangs_up_at_once(configured, server):
+    gate = threading.Event()
+    exchange = server.enqueue(SSE, chat_chunk("Early words"), WaitFor(gate), chat_stream(["late"]))
+    configured.start()
+    configured.until("Ask anything")
+    configured.type("hello")
+    configured.keys("Enter")
+    configured.until("Early words")
+    assert not exchange.finished.is_set()
+    configured.keys("C-c")
+    assert exchange.hung_up.wait(5)
+    assert "Early words" in configured.until("■ stopped at 2 tok")
+
+
+def test_esc_before_the_first_token_hangs_up(configured, server):
+    exchange = server.enqueue(Stall())
+    configured.start()
+    configured.until("Ask anything")
+    configured.type("hello")
+    configured.keys("Enter")
+    assert exchange.requested.wait(10)
+    configured.until("waiting")
+    configured.keys("Escape")
+    assert exchange.hung_up.wait(5)
+    configured.until("stopped before the first token")
+
+
+def test_killed_midstream_it_keeps_the_prompt_and_the_text_and_marks_the_answer_interrupted(configured, server):
+    gate = threading.Event()
+    server.enqueue(SSE, chat_chunk("Kept whatever happens"), Stall())
+    server.enqueue(SSE, WaitFor(gate))
+    configured.start()
+    configured.until("Ask anything")
+    configured.type("precious prompt")
+    configured.keys("Enter")
+    configured.until("Kept whatever happens")
+
+    def on_disk(_screen: str) -> bool:
+        database = sqlite3.connect(f"file:{configured.home / 'chats.db'}?mode=ro", uri=True)
+        try:
+            return "Kept whatever happens" in str(list(database.iterdump()))
+        finally:
+            database.close()
+
+    configured.until(on_disk, timeout_s=2)
+    os.kill(configured.pid(), signal.SIGKILL)
+    configured.until("ended with 137")
+    configured.close()
+    configured.start("-c")
+    screen = configured.until("interrupted")
+    assert "precious prompt" in screen
+    assert "Kept whatever happens" in screen
+
+
+def test_sigterm_saves_restores_the_terminal_and_ends(configured, server):
+    exchange = server.enqueue(SSE, chat_chunk("A part"), Stall())
+    configured.start()
+    configured.until("Ask anything")
+    configured.type("hello")
+    configured.keys("Enter")
+    configured.until("A part")
+    os.kill(configured.pid(), signal.SIGTERM)
+    assert exchange.hung_up.wait(5)
+    configured.until("ended with 143", timeout_s=5)
+    configured.close()
+    configured.start("-c")
+    assert "A part" in configured.until("■ stopped")
+
+
+def test_keys_typed_at_the_very_start_are_not_lost(terminal):
+    terminal.start()
+    terminal.type("typed early")
+    assert "typed early" in terminal.until(lambda screen: "Ask anything" not in screen and "typed early" in screen)
