@@ -7,7 +7,7 @@ cannot rewrite history. `cost_of` is the one place where tokens become money. No
 from dataclasses import dataclass, fields, replace
 from datetime import datetime, time
 from decimal import Decimal
-from typing import Literal
+from typing import Any, Literal
 
 from tui_chat.core.usage import CountedUsage
 
@@ -131,6 +131,30 @@ class Price:
             else:
                 plain[field.name] = _text(value)
         return plain
+
+    @classmethod
+    def from_record(cls, plain: Record) -> "Price":
+        """Return the price that `record` was made of; what it leaves out has its default.
+
+        Raises ValueError when a part of it cannot be read.
+        """
+        known: dict[str, Any] = {}
+        try:
+            for field in fields(cls):
+                if field.name not in plain:
+                    continue
+                value: Any = plain[field.name]
+                if field.name == "tiers":
+                    rows = [[None if t[f.name] is None else Decimal(t[f.name]) for f in fields(Tier)] for t in value]
+                    value = tuple(Tier(int(above), *prices) for above, *prices in rows)
+                elif field.name == "windows":
+                    value = tuple(Window.parse(w["utc"], w["days"], Decimal(w["factor"])) for w in value)
+                elif field.name not in ("currency", "source", "as_of", "play") and value is not None:
+                    value = Decimal(value)
+                known[field.name] = value
+            return cls(**known)
+        except (ArithmeticError, AttributeError, KeyError, TypeError) as failed:
+            raise ValueError(f"not a price: {failed!r}") from failed
 
 
 def _text(value: object) -> object:

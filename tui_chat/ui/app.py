@@ -4,11 +4,13 @@ Everything that shows a conversation lives in `screens/chat.py`. Nobody but the 
 """
 
 import asyncio
+import logging
 import signal
 from collections.abc import Iterable
 from contextlib import suppress
 from functools import partial
 
+from rich.text import Text
 from textual.app import App, SystemCommand
 from textual.filter import LineFilter
 from textual.screen import Screen
@@ -23,6 +25,7 @@ from tui_chat.ui.streams import Streams
 from tui_chat.ui.theme import ALIASES, ASCII, DARK, LIGHT, THEMES, UNICODE
 from tui_chat.ui.widgets.bindings import binding
 
+_log = logging.getLogger(__name__)
 _IDLE_S = 0.5
 _ACTIONS = {
     "chat.new": "new_chat",
@@ -158,6 +161,17 @@ class ChatApp(App[None]):
             self.set_timer(5, self._forget_quit)
             return
         await self._leave()
+
+    def _fatal_error(self) -> None:
+        """End after a bug: the log gets the details, the terminal one line.
+
+        Textual's own report prints local variables, among them whatever key or text is around.
+        """
+        _log.critical("the app had to stop", exc_info=True)
+        self._exit_renderables.append(
+            Text("tui-chat made a mistake and had to stop; what was sent is saved. See tui-chat.log")
+        )
+        self._close_messages_no_wait()
 
     def _forget_quit(self) -> None:
         self._asked_to_quit = False

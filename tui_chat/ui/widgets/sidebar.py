@@ -78,7 +78,7 @@ class Sidebar(Vertical):
     def on_input_submitted(self, event: Input.Submitted) -> None:
         event.stop()
         if (selected := self.list.selected) is not None:
-            self.list.post_message(ConversationList.Chosen(selected.id))
+            self.post_message(ConversationList.Chosen(selected.id))
 
     def on_key(self, event: events.Key) -> None:
         if event.key in ("down", "up") and self.filter.has_focus:

@@ -1,0 +1,646 @@
+"""The client over real sockets: what the server sees, and what is left when things go wrong."""
+
+import asyncio
+import gzip
+import json
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import aclosing
+from typing import Any
+
+import pytest
+
+from tests.loopback import (
+    DONE,
+    Drop,
+    Exchange,
+    Head,
+    LoopbackServer,
+    Raw,
+    Reset,
+    Split,
+    Stall,
+    WaitFor,
+    chat_chunk,
+    chat_stream,
+    chat_usage,
+    gzipped,
+    reply,
+    seen,
+    sse,
+)
+from tui_chat.core.errors import ProviderError
+from tui_chat.core.events import Finished, ReasoningDelta, ResponseStarted, StreamEvent, TextDelta, UsageUpdate, Waiting
+from tui_chat.core.message import Message
+from tui_chat.core.model import Model
+from tui_chat.core.request import Request
+from tui_chat.core.usage import Usage
+from tui_chat.providers import client
+from tui_chat.providers.client import HTTPProvider
+from tui_chat.providers.openai_chat import OpenAIChat
+from tui_chat.providers.wire import Endpoint, Network
+
+KEY = "sk-test-abcdef123456"
+REQUEST = Request(Model("work", "m"), (Message.of("user", "hi"),), {})
+QUICK = Network(backoff_s=0.001)
+
+
+@pytest.fixture
+def server() -> Iterator[LoopbackServer]:
+    with LoopbackServer() as server:
+        yield server
+
+
+Make = Callable[..., HTTPProvider]
+
+
+@pytest.fixture
+async def make(server: LoopbackServer) -> AsyncIterator[Make]:
+    made: list[HTTPProvider] = []
+
+    def make(network: Network = QUICK, base_url: str = "", **fields: Any) -> HTTPProvider:
+        fields = {"api_key": lambda: KEY, "key_hint": "WORK_KEY"} | fields
+        endpoint = Endpoint("work", "openai", base_url or server.base_url, **fields)
+        made.append(HTTPProvider(endpoint, network, OpenAIChat()))
+        return made[-1]
+
+    yield make
+    for provider in made:
+        await provider.aclose()
+
+
+async def collect(provider: HTTPProvider, request: Request = REQUEST) -> tuple[list[StreamEvent], ProviderError | None]:
+    """Return the events, and how it failed."""
+    got: list[StreamEvent] = []
+    try:
+        async with aclosing(provider.stream(request)) as events:
+            async for event in events:
+                got.append(event)
+    except ProviderError as failed:
+        return got, failed
+    return got, None
+
+
+def text(got: list[StreamEvent]) -> str:
+    return "".join(e.text for e in got if isinstance(e, TextDelta))
+
+
+async def fails(provider: HTTPProvider) -> ProviderError:
+    _, error = await collect(provider)
+    assert error is not None
+    return error
+
+
+class TestAnswer:
+    async def test_a_stream_becomes_events(self, server: LoopbackServer, make: Make):
+        server.enqueue(chat_stream(["Hel", "lo"], usage=chat_usage(9, 2)))
+        got, error = await collect(make())
+        assert error is None
+        assert got == [
+            ResponseStarted(),
+            ResponseStarted("chatcmpl-1", "served-1"),
+            TextDelta("Hel"),
+            TextDelta("lo"),
+            UsageUpdate(Usage(9, 2)),
+            Finished("stop"),
+        ]
+
+    async def test_the_request_says_who_asks_and_carries_the_key(self, server: LoopbackServer, make: Make):
+        server.enqueue(chat_stream())
+        await collect(make(headers={"X-Team": "blue", "user-agent": "mine"}))
+        request = server.requests[0]
+        assert (request.method, request.path) == ("POST", "/v1/chat/completions")
+        assert request.headers["authorization"] == f"Bearer {KEY}"
+        assert request.headers["accept-encoding"] == "identity"
+        assert (request.headers["x-team"], request.headers["user-agent"]) == ("blue", "mine")
+        assert request.json["messages"] == [{"role": "user", "content": "hi"}]
+
+    async def test_without_a_key_it_calls_without_authorization(self, server: LoopbackServer, make: Make):
+        server.enqueue(chat_stream())
+        await collect(make(api_key=lambda: None))
+        assert "authorization" not in server.requests[0].headers
+        assert server.requests[0].headers["user-agent"].startswith("tui-chat/")
+
+    async def test_a_query_in_the_base_url_is_kept(self, server: LoopbackServer, make: Make):
+        server.enqueue(chat_stream())
+        await collect(make(base_url=f"{server.url}/openai/v1/?api-version=1"))
+        assert server.requests[0].path == "/openai/v1/chat/completions?api-version=1"
+
+    async def test_the_connection_is_used_again(self, server: LoopbackServer, make: Make):
+        provider = make()
+        for script in (chat_stream(), chat_stream(), reply(400, {"error": {"message": "no"}}), chat_stream()):
+            server.enqueue(script)
+            await collect(provider)
+        assert [request.connection for request in server.requests] == [1, 1, 1, 1]
+
+    async def test_a_connection_that_the_server_closed_meanwhile_is_replaced(self, server: LoopbackServer, make: Make):
+        provider = make()
+        server.enqueue(chat_stream(["a"]), Drop())
+        assert text((await collect(provider))[0]) == "a"
+        server.enqueue(chat_stream(["b"]))
+        assert text((await collect(provider))[0]) == "b"
+
+    @pytest.mark.parametrize(
+        "script",
+        [
+            [Split(chat_stream(["Grüße 🙂"]), 1)],
+            [Head(headers={"Content-Type": "text/plain; charset=latin-1"}), chat_stream(["Grüße 🙂"])],
+            [Head(headers={}), chat_stream(["Grüße 🙂"])],
+            [Head(chunked=False), chat_stream(["Grüße 🙂"])],
+            [Raw(b"HTTP/1.0 200 OK\r\n\r\n" + chat_stream(["Grüße 🙂"]))],
+            gzipped(chat_stream(["Grüße 🙂"])),
+            [Head(headers={"Content-Encoding": "gzip"}), Split(gzip.compress(chat_stream(["Grüße 🙂"])), 1)],
+            [Head(headers={"Content-Encoding": "identity"}), chat_stream(["Grüße 🙂"])],
+            reply(200, {"choices": [{"message": {"content": "Grüße 🙂"}, "finish_reason": "stop"}]}),
+        ],
+    )
+    async def test_harmless_oddities_change_nothing(self, server: LoopbackServer, make: Make, script: list[Any]):
+        server.enqueue(script)
+        got, error = await collect(make())
+        assert error is None
+        assert text(got) == "Grüße 🙂"
+        assert got[-1] == Finished("stop")
+
+    async def test_the_end_marker_ends_it_although_the_socket_stays_open(self, server: LoopbackServer, make: Make):
+        exchange = server.enqueue(chat_stream(["a"]), Stall())
+        async with asyncio.timeout(1):
+            got, error = await collect(make())
+        assert (text(got), error) == ("a", None)
+        assert await seen(exchange.hung_up)
+
+    async def test_usage_behind_the_finish_reason_is_waited_for(self, server: LoopbackServer, make: Make):
+        gate = threading.Event()
+        server.enqueue(chat_chunk("a", finish="stop"), WaitFor(gate), chat_chunk(usage=chat_usage(9, 2)), DONE)
+        got = []
+        async with aclosing(make().stream(REQUEST)) as events:
+            async for event in events:
+                got.append(event)
+                if isinstance(event, TextDelta):
+                    gate.set()
+        assert UsageUpdate(Usage(9, 2)) in got
+
+    async def test_but_not_for_long(self, server: LoopbackServer, make: Make):
+        server.enqueue(chat_chunk("a", finish="stop"), Stall())
+        got, error = await collect(make(Network(settle_s=0.05)))
+        assert (got[-1], error) == (Finished("stop"), None)
+
+    @pytest.mark.parametrize("end", [Reset(), Drop()])
+    async def test_a_break_behind_the_finish_reason_is_no_loss(self, server: LoopbackServer, make: Make, end: Any):
+        gate = threading.Event()
+        server.enqueue(chat_chunk("a", finish="stop"), WaitFor(gate), end)
+        got = []
+        async with aclosing(make().stream(REQUEST)) as events:
+            async for event in events:
+                got.append(event)
+                if isinstance(event, TextDelta):
+                    gate.set()
+        assert got[-1] == Finished("stop")
+
+
+class TestHangingUp:
+    """Whoever stops reading stops the server too."""
+
+    async def cancelled(self, provider: HTTPProvider, exchange: Exchange, upto: type | None, times: int = 1) -> None:
+        reached = asyncio.Event()
+
+        async def read() -> None:
+            async with aclosing(provider.stream(REQUEST)) as events:
+                async for event in events:
+                    if upto is not None and isinstance(event, upto):
+                        reached.set()
+
+        task = asyncio.create_task(read())
+        assert await seen(exchange.requested)
+        if upto is not None:
+            await asyncio.wait_for(reached.wait(), 5)
+        for _ in range(times):
+            task.cancel()
+            await asyncio.sleep(0)
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        assert await seen(exchange.hung_up, 1)
+
+    @pytest.mark.parametrize("times", [1, 2, 3])
+    async def test_before_the_headers(self, server: LoopbackServer, make: Make, times: int):
+        await self.cancelled(make(), server.enqueue(Stall()), None, times)
+
+    @pytest.mark.parametrize("times", [1, 2, 3])
+    async def test_before_the_first_token(self, server: LoopbackServer, make: Make, times: int):
+        await self.cancelled(make(), server.enqueue(Head(), b": wait\n\n", Stall()), ResponseStarted, times)
+
+    @pytest.mark.parametrize("times", [1, 2, 3])
+    async def test_in_the_middle(self, server: LoopbackServer, make: Make, times: int):
+        await self.cancelled(make(), server.enqueue(chat_chunk("a"), Stall()), TextDelta, times)
+
+    async def test_when_the_reader_leaves_between_two_events(self, server: LoopbackServer, make: Make):
+        exchange = server.enqueue(chat_chunk("a"), chat_chunk("b"), Stall())
+        async with aclosing(make().stream(REQUEST)) as events:
+            async for event in events:
+                if isinstance(event, TextDelta):
+                    break
+        assert await seen(exchange.hung_up, 1)
+
+    async def test_when_the_reader_fails(self, server: LoopbackServer, make: Make):
+        exchange = server.enqueue(chat_chunk("a"), Stall())
+
+        async def read() -> None:
+            async with aclosing(make().stream(REQUEST)) as events:
+                async for event in events:
+                    if isinstance(event, TextDelta):
+                        raise ZeroDivisionError
+
+        with pytest.raises(ZeroDivisionError):
+            await read()
+        assert await seen(exchange.hung_up, 1)
+
+    async def test_while_waiting_for_a_retry(self, server: LoopbackServer, make: Make):
+        server.enqueue(reply(503, b"", {"Retry-After": "50"}))
+        provider, waiting = make(), asyncio.Event()
+
+        async def read() -> None:
+            async with aclosing(provider.stream(REQUEST)) as events:
+                async for event in events:
+                    if isinstance(event, Waiting):
+                        waiting.set()
+
+        task = asyncio.create_task(read())
+        await asyncio.wait_for(waiting.wait(), 5)
+        await asyncio.sleep(0)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        assert len(server.requests) == 1
+
+    async def test_others_on_the_same_provider_go_on(self, server: LoopbackServer, make: Make):
+        provider, gate = make(), threading.Event()
+        first = server.enqueue(chat_chunk("a"), WaitFor(gate), chat_stream(["b"]))
+        other = asyncio.create_task(collect(provider))
+        assert await seen(first.requested)
+        await self.cancelled(provider, server.enqueue(chat_chunk("x"), Stall()), TextDelta)
+        gate.set()
+        got, error = await other
+        assert (text(got), error) == ("ab", None)
+
+    async def test_a_cancelled_connection_is_not_used_again(self, server: LoopbackServer, make: Make):
+        provider = make()
+        await self.cancelled(provider, server.enqueue(chat_chunk("a"), Stall()), TextDelta)
+        server.enqueue(chat_stream(["b"]))
+        assert text((await collect(provider))[0]) == "b"
+        assert [request.connection for request in server.requests] == [1, 2]
+
+
+class TestRetries:
+    @pytest.mark.parametrize("first", [reply(503), reply(429), reply(408), reply(529), [Reset()], [Drop()]])
+    async def test_a_failure_before_the_first_token_is_tried_again(
+        self, server: LoopbackServer, make: Make, first: list[Any]
+    ):
+        server.enqueue(first)
+        server.enqueue(chat_stream(["a"]))
+        got, error = await collect(make())
+        assert (text(got), error, len(server.requests)) == ("a", None, 2)
+        waits = [e for e in got if isinstance(e, Waiting)]
+        assert [(w.attempt, w.attempts) for w in waits] == [(2, 3)]
+        assert 0 < waits[0].wait_s <= 0.001
+
+    async def test_it_gives_up_after_the_last_retry(self, server: LoopbackServer, make: Make):
+        server.default = reply(500, {"error": {"message": "boom"}})
+        got, error = await collect(make())
+        assert error is not None
+        assert (error.kind, error.status, error.attempts, error.request_sent) == ("server", 500, 3, False)
+        assert len(server.requests) == 3
+        assert [e.attempt for e in got if isinstance(e, Waiting)] == [2, 3]
+
+    @pytest.mark.parametrize("status", [400, 401, 402, 403, 404, 413, 422])
+    async def test_a_refusal_is_final(self, server: LoopbackServer, make: Make, status: int):
+        server.default = reply(status, {"error": {"message": "no"}})
+        error = await fails(make())
+        assert (error.status, error.attempts, len(server.requests)) == (status, 1, 1)
+
+    async def test_the_server_may_forbid_or_ask_for_it(self, server: LoopbackServer, make: Make):
+        server.enqueue(reply(500, b"", {"X-Should-Retry": "false"}))
+        assert (await fails(make())).attempts == 1
+        server.enqueue(reply(400, b"", {"X-Should-Retry": "true"}))
+        server.enqueue(chat_stream(["a"]))
+        assert text((await collect(make()))[0]) == "a"
+
+    async def test_the_servers_wait_is_kept(self, server: LoopbackServer, make: Make):
+        server.enqueue(reply(429, b"", {"Retry-After-Ms": "20"}))
+        server.enqueue(chat_stream(["a"]))
+        got, _ = await collect(make())
+        assert [e.wait_s for e in got if isinstance(e, Waiting)] == [0.02]
+        assert server.requests[1].at_s - server.requests[0].at_s >= 0.02
+
+    async def test_a_wait_that_is_too_long_is_told(self, server: LoopbackServer, make: Make):
+        server.enqueue(reply(429, b"", {"Retry-After": "3600"}))
+        error = await fails(make())
+        assert (error.kind, error.attempts) == ("rate_limit", 1)
+        assert "60 min" in error.message
+
+    async def test_no_retry_after_the_first_token(self, server: LoopbackServer, make: Make):
+        for script in (chat_chunk("a"), chat_chunk(reasoning="hm")):
+            exchange, gate = None, threading.Event()
+            exchange = server.enqueue(script, WaitFor(gate), Reset())
+            got: list[StreamEvent] = []
+            with pytest.raises(ProviderError) as caught:
+                async with aclosing(make().stream(REQUEST)) as events:
+                    async for event in events:
+                        got.append(event)
+                        if isinstance(event, TextDelta | ReasoningDelta):
+                            gate.set()
+            assert (caught.value.kind, caught.value.attempts, caught.value.request_sent) == ("stream", 1, True)
+            assert any(isinstance(e, TextDelta | ReasoningDelta) for e in got)
+            assert exchange.requested.is_set()
+        assert len(server.requests) == 2
+
+    async def test_a_reset_between_headers_and_first_token_is_tried_again(self, server: LoopbackServer, make: Make):
+        gate = threading.Event()
+        server.enqueue(Head(), b": hello\n\n", WaitFor(gate), Reset())
+        server.enqueue(chat_stream(["a"]))
+        got = []
+        async with aclosing(make().stream(REQUEST)) as events:
+            async for event in events:
+                got.append(event)
+                gate.set()
+        assert text(got) == "a"
+        assert len(server.requests) == 2
+
+    async def test_an_overloaded_server_that_says_so_in_the_stream_is_tried_again(
+        self, server: LoopbackServer, make: Make
+    ):
+        server.enqueue(sse({"error": {"message": "busy", "code": 503}}))
+        server.enqueue(chat_stream(["a"]))
+        assert text((await collect(make()))[0]) == "a"
+
+    async def test_nobody_listening_is_tried_again_and_named(self, make: Make):
+        with socket.create_server(("127.0.0.1", 0)) as free:
+            port = free.getsockname()[1]
+        got, error = await collect(make(base_url=f"http://127.0.0.1:{port}/v1"))
+        assert error is not None
+        assert (error.kind, error.attempts, error.request_sent) == ("connection", 3, False)
+        assert f"http://127.0.0.1:{port}/v1/chat/completions" in error.message
+        assert "refused" in error.message
+        assert len([e for e in got if isinstance(e, Waiting)]) == 2
+
+    async def test_a_refused_usage_option_is_left_out_from_then_on(self, server: LoopbackServer, make: Make):
+        server.enqueue(reply(400, {"error": {"message": "Unknown parameter: 'stream_options'."}}))
+        server.enqueue(chat_stream(["a"]))
+        server.enqueue(chat_stream(["b"]))
+        provider = make()
+        got, error = await collect(provider)
+        assert (text(got), error) == ("a", None)
+        assert not any(isinstance(e, Waiting) for e in got)
+        await collect(provider)
+        assert ["stream_options" in request.json for request in server.requests] == [True, False, False]
+
+
+class TestSilence:
+    async def test_before_the_headers_it_ends_the_answer_without_a_retry(self, server: LoopbackServer, make: Make):
+        exchange = server.enqueue(Stall())
+        error = await fails(make(Network(first_token_timeout_s=0.05, backoff_s=0.001)))
+        assert (error.kind, error.request_sent, error.attempts) == ("timeout", True, 1)
+        assert "first_token_timeout_s" in error.message
+        assert await seen(exchange.hung_up)
+        assert len(server.requests) == 1
+
+    async def test_behind_the_headers_too(self, server: LoopbackServer, make: Make):
+        server.enqueue(Head(), b": hello\n\n", Stall())
+        error = await fails(make(Network(first_token_timeout_s=0.05, backoff_s=0.001)))
+        assert (error.kind, error.attempts) == ("timeout", 1)
+
+    async def test_reasoning_has_the_patience_of_the_first_token(self, server: LoopbackServer, make: Make):
+        server.enqueue(chat_chunk(reasoning="hm"), Stall())
+        error = await fails(make(Network(first_token_timeout_s=0.1, read_timeout_s=0.001)))
+        assert "for 0.1 s" in error.message
+
+    async def test_in_the_middle_the_text_is_kept(self, server: LoopbackServer, make: Make):
+        exchange = server.enqueue(chat_chunk("a"), Stall())
+        got, error = await collect(make(Network(read_timeout_s=0.05)))
+        assert error is not None
+        assert (text(got), error.kind, error.request_sent) == ("a", "timeout", True)
+        assert "read_timeout_s" in error.message
+        assert await seen(exchange.hung_up)
+
+    async def test_a_longer_read_timeout_than_the_first_one_holds(self, server: LoopbackServer, make: Make):
+        server.enqueue(chat_chunk("a"), Stall())
+        error = await fails(make(Network(first_token_timeout_s=0.05, read_timeout_s=0.15)))
+        assert "for 0.15 s" in error.message
+
+    async def test_comments_are_signs_of_life(self, server: LoopbackServer, make: Make):
+        ticks = [step for _ in range(12) for step in (b": ping\n\n", WaitForTick())]
+        server.enqueue(Head(), ticks, chat_stream(["a"]))
+        got, error = await collect(make(Network(first_token_timeout_s=0.2)))
+        assert (text(got), error) == ("a", None)
+
+    async def test_a_reader_that_pauses_is_not_the_servers_silence(self, server: LoopbackServer, make: Make):
+        server.enqueue(chat_chunk("a"), chat_stream(["b"]))
+        got: list[StreamEvent] = []
+        async with aclosing(make(Network(read_timeout_s=0.05)).stream(REQUEST)) as events:
+            async for event in events:
+                got.append(event)
+                if event == TextDelta("a"):
+                    await asyncio.sleep(0.1)
+        assert text(got) == "ab"
+
+
+def WaitForTick() -> Any:  # noqa: N802  it stands for a step
+    """Return a step of 30 ms: only their sum is longer than the limit."""
+    from tests.loopback import Pause
+
+    return Pause(0.03)
+
+
+class TestTruncation:
+    @pytest.mark.parametrize(
+        ("script", "kind"),
+        [
+            ([Head(), chat_chunk("a")], "stream"),
+            ([chat_chunk("a"), Drop()], "stream"),
+            ([Head(200, {"Content-Length": "5000"}), chat_chunk("a"), Drop()], "stream"),
+            ([Head(200, {}, chunked=False), chat_chunk("a")], "stream"),
+            ([chat_chunk("a"), b'data: {"choices": [{"delta": {"content": "half'], "stream"),
+            ([chat_chunk("a"), sse({"error": {"message": "boom"}})], "server"),
+            ([Head(), chat_chunk("a"), Raw(b"zz\r\nno chunk\r\n")], "stream"),
+            (
+                [Head(headers={"Content-Encoding": "gzip"}), gzip.compress(chat_chunk("a"))[:-12] + b"\xff" * 40],
+                "protocol",
+            ),
+        ],
+    )
+    async def test_a_cut_answer_keeps_its_text_and_is_no_success(
+        self, server: LoopbackServer, make: Make, script: list[Any], kind: str
+    ):
+        server.enqueue(script)
+        got, error = await collect(make())
+        assert error is not None
+        assert (error.kind, error.request_sent or kind == "protocol") == (kind, True)
+        assert text(got) in ("a", "") if kind == "protocol" else text(got) == "a"
+        assert not any(isinstance(e, Finished) for e in got)
+        assert error.message.startswith("work")
+
+    async def test_an_empty_event_stream_is_no_success(self, server: LoopbackServer, make: Make):
+        server.enqueue(Head())
+        error = await fails(make())
+        assert (error.kind, error.attempts) == ("stream", 1)
+
+    @pytest.mark.parametrize("name", ["br", "zstd", "gzip, gzip"])
+    async def test_a_compression_that_nobody_asked_for_is_refused(self, server: LoopbackServer, make: Make, name: str):
+        server.enqueue(Head(headers={"Content-Encoding": name}), b"abc")
+        assert (await fails(make())).kind == "protocol"
+
+    async def test_a_web_page_is_named(self, server: LoopbackServer, make: Make):
+        server.enqueue(reply(200, b"<!doctype html><title>Sign in</title>", {"Content-Type": "text/html"}))
+        error = await fails(make())
+        assert (error.kind, "base_url" in error.message) == ("protocol", True)
+
+    async def test_garbage_instead_of_http_is_an_error(self, server: LoopbackServer, make: Make):
+        server.default = [Raw(b"SSH-2.0-OpenSSH_9.2\r\n\r\n"), Drop()]
+        assert (await fails(make())).kind == "connection"
+
+
+class TestSecurity:
+    @pytest.mark.parametrize("status", [301, 302, 307, 308])
+    async def test_a_redirect_is_not_followed(self, server: LoopbackServer, make: Make, status: int):
+        server.enqueue(reply(status, b"", {"Location": f"{server.url}/elsewhere?key={KEY}"}))
+        error = await fails(make())
+        assert (error.status, error.attempts, len(server.requests)) == (status, 1, 1)
+        assert f"{server.url}/elsewhere" in error.message
+        assert KEY not in error.message
+
+    @pytest.mark.parametrize(
+        "script",
+        [
+            reply(401, {"error": {"message": f"Incorrect API key provided: {KEY}"}}),
+            reply(400, f"you sent Bearer {KEY}"),
+            reply(500, {"error": {"message": "x" * 230 + KEY}}),
+            [chat_chunk("a"), sse({"error": {"message": f"bad key {KEY}"}})],
+            [
+                Head(),
+                sse({"id": KEY, "model": f"m-{KEY}", "choices": []}),
+                chat_chunk(f"your key: {KEY}", finish="stop"),
+            ],
+            [Head(), *[chat_chunk(c) for c in f"it is {KEY}!"], chat_stream(["."])],
+            [Head(), chat_chunk(reasoning=f"it is {KEY}!"), chat_stream(["."])],
+        ],
+    )
+    async def test_an_echoed_key_gets_nowhere(self, server: LoopbackServer, make: Make, script: list[Any]):
+        server.default = script
+        got, error = await collect(make(Network(max_retries=1, backoff_s=0.001)))
+        leaving = f"{got!r} {error!s} {error!r} {text(got)}"
+        assert KEY not in leaving
+        assert KEY[:9] not in leaving
+
+    async def test_text_that_only_begins_like_the_key_arrives_whole(self, server: LoopbackServer, make: Make):
+        server.enqueue(chat_chunk("sk-test"), chat_chunk(reasoning="sk-te"), chat_stream(["x", "sk-test-"]))
+        got, _ = await collect(make())
+        assert text(got) == "sk-testxsk-test-"
+
+    async def test_nothing_shows_a_key_in_its_repr(self, make: Make):
+        provider = make(headers={"X-Api-Key": KEY})
+        assert KEY not in f"{provider!r} {provider._endpoint!r} {provider._secrets!r}"
+
+    @pytest.mark.parametrize("key", ["sk with space", "sk-é", "sk-\n1", "schlüssel…"])
+    async def test_a_key_that_cannot_be_one_is_refused_before_it_is_sent(
+        self, server: LoopbackServer, make: Make, key: str
+    ):
+        error = await fails(make(api_key=lambda: key))
+        assert (error.kind, "WORK_KEY" in error.message, key in error.message) == ("authentication", True, False)
+        assert server.requests == []
+
+    async def test_a_proxy_is_not_asked_for_this_machine(
+        self, server: LoopbackServer, make: Make, monkeypatch: pytest.MonkeyPatch
+    ):
+        for name in ("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"):
+            monkeypatch.setenv(name, "http://127.0.0.1:9")
+        monkeypatch.delenv("no_proxy", raising=False)
+        monkeypatch.delenv("NO_PROXY", raising=False)
+        server.enqueue(chat_stream(["a"]))
+        assert text((await collect(make()))[0]) == "a"
+
+    async def test_a_proxy_is_asked_for_other_machines(
+        self, server: LoopbackServer, make: Make, monkeypatch: pytest.MonkeyPatch
+    ):
+        monkeypatch.delenv("no_proxy", raising=False)
+        monkeypatch.delenv("NO_PROXY", raising=False)
+        monkeypatch.setenv("http_proxy", server.url)
+        server.enqueue(chat_stream(["a"]))
+        assert text((await collect(make(base_url="http://model.invalid/v1")))[0]) == "a"
+        assert server.requests[0].path == "http://model.invalid/v1/chat/completions"
+
+    async def test_a_server_without_tls_is_not_talked_to_in_plain(self, server: LoopbackServer, make: Make):
+        error = await fails(make(base_url=server.base_url.replace("http:", "https:")))
+        assert (error.kind, error.attempts, "trusted" in error.message) == ("connection", 1, True)
+        assert server.requests == []
+
+    @pytest.mark.parametrize(
+        "base_url", ["127.0.0.1:8000/v1", "ftp://x/v1", "http://", "http://a b/v1", "http://x:99999999/"]
+    )
+    async def test_a_base_url_that_is_none_is_said(self, make: Make, base_url: str):
+        error = await fails(make(base_url=base_url))
+        assert error.kind in ("configuration", "connection")
+
+    async def test_a_header_that_cannot_be_sent_is_said(self, make: Make):
+        assert (await fails(make(headers={"X-Team": "a\nb"}))).kind == "configuration"
+        assert (await fails(make(headers={"X-Team": "blå…"}))).kind == "configuration"
+
+
+class TestBounds:
+    async def test_an_answer_above_the_cap_is_cut(
+        self, server: LoopbackServer, make: Make, monkeypatch: pytest.MonkeyPatch
+    ):
+        monkeypatch.setattr(client, "MAX_ANSWER", 10_000)
+        exchange = server.enqueue([chat_chunk("x" * 1000)] * 100, Stall())
+        got, error = await collect(make())
+        assert error is not None
+        assert error.kind == "protocol"
+        assert 1000 <= len(text(got)) < 10_000
+        assert await seen(exchange.hung_up)
+
+    async def test_an_endless_error_body_is_not_read_to_its_end(self, server: LoopbackServer, make: Make):
+        exchange = server.enqueue(Head(400), [b"x" * 100_000] * 100, Stall())
+        error = await fails(make())
+        assert (error.kind, len(error.message) < 500) == ("invalid_request", True)
+        assert await seen(exchange.hung_up)
+
+    async def test_an_error_body_that_never_ends_is_cut_in_time(
+        self, server: LoopbackServer, make: Make, monkeypatch: pytest.MonkeyPatch
+    ):
+        monkeypatch.setattr(client, "_ERROR_BODY_S", 0.05)
+        server.enqueue(Head(401), json.dumps({"error": {"message": "no entry"}}).encode(), Stall())
+        assert "no entry" in (await fails(make())).message
+
+    async def test_memory_stays_low_whatever_the_server_sends(self, server: LoopbackServer):
+        """A line, an event, a gzip bomb, an error body and an answer far above their caps."""
+        zeros = gzip.compress(b"data: " + b"x" * 200_000_000, 1)
+        server.enqueue(Head(), b"data: ", [b"x" * 1_000_000] * 50)
+        server.enqueue(Head(), [b"data: " + b"x" * 1_000_000 + b"\n"] * 60)
+        server.enqueue(Head(headers={"Content-Encoding": "gzip"}), zeros)
+        server.enqueue(Head(400), [b"x" * 1_000_000] * 400)
+        server.enqueue(Head(400, {"Content-Encoding": "gzip"}), zeros)
+        server.enqueue(Head(), [chat_chunk("x" * 500_000)] * 200)
+        code = (
+            "import asyncio, resource, sys\n"
+            "from tests.providers.test_client import *\n"
+            "async def main():\n"
+            "    provider = HTTPProvider(Endpoint('work', 'openai', sys.argv[1]), QUICK, OpenAIChat())\n"
+            "    for _ in range(6):\n"
+            "        print((await fails(provider)).kind)\n"
+            "    await provider.aclose()\n"
+            "asyncio.run(main())\n"
+            "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024)\n"
+        )
+        done = await asyncio.to_thread(
+            subprocess.run, [sys.executable, "-c", code, server.base_url], capture_output=True, text=True, timeout=60
+        )
+        *kinds, peak_mib = done.stdout.split()
+        assert kinds == ["protocol", "protocol", "protocol", "invalid_request", "invalid_request", "protocol"], (
+            done.stderr
+        )
+        assert int(peak_mib) < 300
+
+
+def test_importing_the_room_does_not_import_httpx():
+    code = "import sys, tui_chat.providers.registry; sys.exit('httpx' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
