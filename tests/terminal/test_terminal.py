@@ -27,7 +27,7 @@ def test_a_newcomer_starts_stops_adjusts_quits_and_finds_everything_again(termin
     terminal.until("editing: sends a branch")
     terminal.type(" more")
     terminal.keys("Enter")
-    terminal.until("branch 2/2")
+    terminal.until(lambda screen: "branch 2/2" in screen and "● streaming" in screen)
     terminal.keys("C-c")
     terminal.until("■ stopped at")
     terminal.keys("C-t")
@@ -38,9 +38,7 @@ def test_a_newcomer_starts_stops_adjusts_quits_and_finds_everything_again(termin
     terminal.close()
 
     terminal.start("-c")
-    screen = terminal.until("half typed")
-    assert "tell me more" in screen
-    assert "■ stopped" in screen
+    terminal.until(lambda screen: all(words in screen for words in ("half typed", "tell me more", "■ stopped")))
     terminal.keys("C-t", "[")
     terminal.until("branch 1/2")
 

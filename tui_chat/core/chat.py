@@ -159,7 +159,8 @@ class Chat:
         except ChatError as failed:
             reason, error = "error", failed
             completion.attempts = max(completion.attempts, getattr(failed, "attempts", 1))
-            completion.sent = completion.sent or getattr(failed, "request_sent", False)
+            if completion.ttft_s is None:  # without a token only a request that was taken can cost
+                completion.sent = getattr(failed, "request_sent", False)
         except Exception as bug:  # noqa: BLE001  the border: a bug must end as a marked answer, not as a lost one
             _log.error("bug while answering", exc_info=bug)
             reason = "error"
@@ -183,6 +184,7 @@ class Chat:
             raise ChatError("internal", "this answer was already given")
         limits = [limit for limit in (self._run_limit, self._answer_limit()) if limit is not None]
         checked_at = 0.0
+        completion.sent = True  # from here on a stop can cost the input
         async with aclosing(self._providers.provider(completion.model).stream(request)) as events:
             async for event in events:
                 now = self._clock.monotonic()

@@ -7,6 +7,8 @@ they may stand in a configuration, and appear nowhere else.
 from dataclasses import dataclass
 from typing import Literal
 
+from tui_chat.core.settings import UISettings
+
 Place = Literal["anywhere", "prompt", "transcript", "conversations"]
 
 
@@ -59,6 +61,12 @@ KEYMAP: tuple[Key, ...] = (
     Key("search.open", "ctrl+f", "anywhere", "find", "Find in all conversations", later=True),
     Key("compare.open", "ctrl+o", "anywhere", "compare", "Ask several models at once", later=True),
 )
+
+
+def user_keys(settings: UISettings) -> dict[str, str]:
+    """Return the user's own keys by binding id, with Enter and new line swapped where that is set."""
+    swapped = {"prompt.send": "ctrl+j,shift+enter,shift+\r", "prompt.newline": "enter"}
+    return {**(swapped if settings.enter == "newline" else {}), **settings.keys}
 
 
 def keys_of(binding_id: str, overrides: dict[str, str]) -> str:

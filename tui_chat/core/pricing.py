@@ -145,8 +145,15 @@ class Price:
                     continue
                 value: Any = plain[field.name]
                 if field.name == "tiers":
-                    rows = [[None if t[f.name] is None else Decimal(t[f.name]) for f in fields(Tier)] for t in value]
-                    value = tuple(Tier(int(above), *prices) for above, *prices in rows)
+                    value = tuple(
+                        Tier(
+                            int(tier["above_tokens"]),
+                            Decimal(tier["input_per_mtok"]),
+                            Decimal(tier["output_per_mtok"]),
+                            None if (cached := tier["cached_input_per_mtok"]) is None else Decimal(cached),
+                        )
+                        for tier in value
+                    )
                 elif field.name == "windows":
                     value = tuple(Window.parse(w["utc"], w["days"], Decimal(w["factor"])) for w in value)
                 elif field.name not in ("currency", "source", "as_of", "play") and value is not None:

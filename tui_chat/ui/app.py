@@ -15,12 +15,12 @@ from textual.app import App, SystemCommand
 from textual.filter import LineFilter
 from textual.screen import Screen
 
-from tui_chat.core.keymap import KEYMAP, keys_of, shown
+from tui_chat.core.keymap import KEYMAP, keys_of, shown, user_keys
 from tui_chat.core.model import Model
 from tui_chat.core.services import Services
 from tui_chat.ui.control_filter import ControlFilter
 from tui_chat.ui.frame_clock import FrameClock
-from tui_chat.ui.screens.chat import ChatScreen
+from tui_chat.ui.screens.chat import ChatScreen, Start
 from tui_chat.ui.streams import Streams
 from tui_chat.ui.theme import ALIASES, ASCII, DARK, LIGHT, THEMES, UNICODE
 from tui_chat.ui.widgets.bindings import binding
@@ -67,16 +67,16 @@ class ChatApp(App[None]):
     def __init__(self, services: Services, *, model: Model | None = None, conversation_id: str | None = None) -> None:
         super().__init__()
         self._services = services
-        self._model = model
-        self._conversation_id = conversation_id
         for theme in THEMES:
             self.register_theme(theme)
         name = ALIASES.get(services.settings.theme, services.settings.theme)
         self.theme = name if name in self.available_themes else THEMES[0].name
         self.frames = FrameClock(self._frame, services.settings.render_interval_ms / 1000)
         self.streams = Streams(self, services.chat, self._on_delta, services.settings.stop_after_tokens)
+        self._keys = user_keys(services.settings)
         glyphs = ASCII if services.settings.glyphs == "ascii" else UNICODE
-        self._chat_screen = ChatScreen(services, self.streams, self.frames, glyphs)
+        start = Start(model, conversation_id)
+        self._chat_screen = ChatScreen(services, self.streams, self.frames, glyphs, self._keys, start)
         self._asked_to_quit = False
         self._keyed_at_s = 0.0
 
@@ -92,25 +92,14 @@ class ChatApp(App[None]):
         return self._chat_screen
 
     async def on_mount(self) -> None:
-        self.set_keymap(self._keymap_of_user())
+        self.set_keymap(self._keys)
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGHUP):
             with suppress(NotImplementedError, RuntimeError, ValueError):
                 loop.add_signal_handler(number, self._ended_from_outside)
         self.call_after_refresh(self._after_first_paint)
 
-    def _keymap_of_user(self) -> dict[str, str]:
-        keymap = dict(self._services.settings.keys)
-        if self._services.settings.enter == "newline":
-            keymap.setdefault("prompt.send", "ctrl+j,shift+enter,shift+\r")
-            keymap.setdefault("prompt.newline", "enter")
-        return keymap
-
-    async def _after_first_paint(self) -> None:
-        if self._model is not None:
-            self._chat_screen.use_model(self._model)
-        if self._conversation_id is not None:
-            await self._chat_screen.open_conversation(self._conversation_id)
+    def _after_first_paint(self) -> None:
         self.run_worker(self._warm, thread=True, group="warm", exit_on_error=False)
         self.set_timer(_IDLE_S, self._load_when_idle)
 
@@ -145,7 +134,7 @@ class ChatApp(App[None]):
             for key in KEYMAP:
                 if key.id in _ACTIONS:
                     action = f"screen.{_ACTIONS[key.id]}"
-                    keys = keys_of(key.id, self._services.settings.keys)
+                    keys = keys_of(key.id, self._keys)
                     hint = f"{shown(keys)}   {key.id}" if keys else key.id
                     yield SystemCommand(key.description, hint, partial(self.run_action, action))
         yield SystemCommand("Change the colours", "theme", self.action_change_theme)
@@ -180,7 +169,7 @@ class ChatApp(App[None]):
         self.run_worker(self._leave(return_code=143), group="leave", exit_on_error=False)
 
     async def _leave(self, return_code: int = 0) -> None:
-        self._chat_screen.save_all()
+        await self._chat_screen.save_all()
         workers = self.streams.cancel_all()
         for worker in workers:
             with suppress(Exception):

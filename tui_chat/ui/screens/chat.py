@@ -4,8 +4,10 @@ It decides; its widgets draw. Running answers belong to the app (`Streams`); thi
 a time and pulls what is new when the frame clock says so.
 """
 
+import asyncio
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import dataclass
 from typing import ClassVar
 
 from textual import events, on
@@ -21,6 +23,7 @@ from tui_chat.core.completion import Completion, State
 from tui_chat.core.context import joined_text
 from tui_chat.core.conversation import Turn
 from tui_chat.core.errors import ChatError
+from tui_chat.core.keymap import keys_of
 from tui_chat.core.message import BlobPart
 from tui_chat.core.model import Model
 from tui_chat.core.services import Services
@@ -48,6 +51,14 @@ from tui_chat.ui.widgets.transcript import Transcript
 _METER_S = 0.1
 _ESTIMATE_S = 0.15
 _DRAFT_S = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """What the command line asked for; by default a new conversation with the catalog's first model."""
+
+    model: Model | None = None
+    conversation_id: str | None = None
 
 
 class ChatScreen(Screen[None]):
@@ -79,13 +90,24 @@ class ChatScreen(Screen[None]):
         binding("app.help", "help", "f1", priority=True),
     ]
 
-    def __init__(self, services: Services, streams: Streams, clock: FrameClock, glyphs: Glyphs) -> None:
+    def __init__(
+        self,
+        services: Services,
+        streams: Streams,
+        clock: FrameClock,
+        glyphs: Glyphs,
+        keys: dict[str, str],
+        start: Start,
+    ) -> None:
         super().__init__()
         self._services = services
-        self._store, self._settings = services.store, services.settings
+        self._store, self._keys = services.store, keys
         self._streams, self._frames, self._glyphs = streams, clock, glyphs
         self._sessions = Sessions(services.store, services.chat, services.catalog, streams)
-        self._session = self._sessions.new()
+        opened = self._sessions.open(start.conversation_id) if start.conversation_id else None
+        self._session = opened or self._sessions.new(start.model)
+        if start.model is not None:
+            self._session.model = start.model
         self._newcomer = True
         self._accounts = Accounts(services, glyphs)
         self._draft_timer: Timer | None = None
@@ -95,7 +117,9 @@ class ChatScreen(Screen[None]):
         self._transcript = Transcript(glyphs)
         self._empty = EmptyState(glyphs)
         self._below = BelowMark(glyphs)
-        self._composer = Composer(services.store.prompts)
+        self._composer = Composer(
+            PromptInput(services.store.prompts, keys_of("prompt.send", keys), keys_of("prompt.newline", keys))
+        )
         self._footer = StatusFooter()
 
     def compose(self) -> ComposeResult:
@@ -182,8 +206,9 @@ class ChatScreen(Screen[None]):
         if self._session.editing is None:
             self._store.save_draft(self._session.draft_id, self.prompt.text)
 
-    def save_all(self) -> None:
+    async def save_all(self) -> None:
         """Hand over what is not on disk yet; called when the app ends."""
+        await self._typed_out()
         self._save_draft()
 
     # sending
@@ -263,7 +288,6 @@ class ChatScreen(Screen[None]):
             self._frames.request()
 
     def _draw_status(self) -> None:
-        overrides = self._settings.keys
         session, cursor = self._session, self._cursor
         running = [r.completion for r in self._streams.all]
         here = [r.completion for r in self._streams.in_conversation(session.conversation.id)]
@@ -283,7 +307,7 @@ class ChatScreen(Screen[None]):
             cursor, running if len(running) > 1 else [], chat, today if sidebar_gone else None, self._glyphs,
             note if not session.path else None,
         )  # fmt: skip
-        self._footer.show(footer_keys(situation, overrides), figures)
+        self._footer.show(footer_keys(situation, self._keys), figures)
         self._sidebar.spending.show(today, self._accounts.month(running), empty=self._newcomer)
         self._sidebar.list.redraw_marks()
         self._below.show(visible=not self._transcript.following and self._transcript.display)
@@ -447,8 +471,15 @@ class ChatScreen(Screen[None]):
             self._store_guard(self._load_draft)
         self._frames.request()
 
+    async def _typed_out(self) -> None:
+        """Wait until the characters typed before this key are in the prompt: a bound key overtakes them."""
+        done = asyncio.Event()
+        self.prompt.call_later(done.set)
+        await done.wait()
+
     async def action_stop_or_clear(self) -> None:
         """Copy a selection, else stop, else clear the prompt, else say how to quit."""
+        await self._typed_out()
         selected = self.prompt.selected_text if self.prompt.has_focus else self.get_selected_text()
         if selected:
             self._copy(selected)
@@ -463,6 +494,7 @@ class ChatScreen(Screen[None]):
     # ---- conversations and focus
 
     async def action_new_chat(self) -> None:
+        await self._typed_out()
         await self._show(self._sessions.new(self._session.model))
 
     def action_show_chats(self) -> None:
@@ -600,7 +632,7 @@ class ChatScreen(Screen[None]):
     # ---- boxes over the chat
 
     async def action_help(self) -> None:
-        await self.app.push_screen(HelpScreen(self._settings.keys))
+        await self.app.push_screen(HelpScreen(self._keys))
 
     async def action_pick_model(self) -> None:
         def picked(model: Model | None) -> None:
@@ -612,8 +644,9 @@ class ChatScreen(Screen[None]):
         models = self._services.catalog.known()
         await self.app.push_screen(ModelPicker(models, self._session.model.name, self._glyphs), picked)
 
-    def action_open_editor(self) -> None:
+    async def action_open_editor(self) -> None:
         """Write the prompt in $VISUAL or $EDITOR."""
+        await self._typed_out()
         try:
             with self.app.suspend():
                 words = edited(self.prompt.text)

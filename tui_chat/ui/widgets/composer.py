@@ -1,7 +1,5 @@
 """Where the next prompt is written: text, what is queued or attached, the model, and what sending costs at least."""
 
-from collections.abc import Callable
-
 from textual.app import ComposeResult
 from textual.containers import Vertical
 from textual.content import Content
@@ -39,9 +37,9 @@ class Composer(Vertical):
     Composer #chip.shown { display: block; }
     """
 
-    def __init__(self, earlier: Callable[[], list[str]]) -> None:
+    def __init__(self, prompt: PromptInput) -> None:
         super().__init__(id="composer")
-        self.prompt = PromptInput(earlier)
+        self.prompt = prompt
         self._chip = _InfoLine(id="chip")
         self._info = _InfoLine(id="info")
         self.attachments: list[BlobPart] = []

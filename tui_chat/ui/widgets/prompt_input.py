@@ -2,28 +2,23 @@
 
 from collections.abc import Callable
 from time import monotonic
-from typing import ClassVar
 
 from textual import events
-from textual.binding import BindingType
 from textual.message import Message
 from textual.widgets import TextArea
 
-from tui_chat.ui.widgets.bindings import binding
-
 LARGE_PASTE = 16_000
-"""Characters; a longer paste becomes an attachment (a megabyte in a text area costs seconds)."""
+"""Characters; a longer paste becomes an attachment: a megabyte in a text area costs seconds."""
 _PASTE_GUARD_S = 0.05
 _CONTROLS = dict.fromkeys([*range(9), *range(0xB, 0x20), *range(0x7F, 0xA0)])
 
 
 class PromptInput(TextArea):
-    """A multi-line field without language, line numbers or markup."""
+    """A multi-line field without language, line numbers or markup.
 
-    BINDINGS: ClassVar[list[BindingType]] = [
-        binding("prompt.send", "send", priority=True),
-        binding("prompt.newline", "newline", priority=True),
-    ]
+    Sending and new lines are handled among the other keys, not as priority bindings: those overtake characters that were
+    typed just before, and Enter would send half a prompt.
+    """
 
     class Submitted(Message):
         """Enter on the text."""
@@ -39,7 +34,8 @@ class PromptInput(TextArea):
             super().__init__()
             self.text = text
 
-    def __init__(self, earlier: Callable[[], list[str]]) -> None:
+    def __init__(self, earlier: Callable[[], list[str]], send_keys: str, newline_keys: str) -> None:
+        """`earlier` returns earlier prompts, the newest first; the keys are Textual's names, separated by commas."""
         super().__init__(
             id="prompt",
             soft_wrap=True,
@@ -49,6 +45,8 @@ class PromptInput(TextArea):
             tab_behavior="focus",
         )
         self._earlier = earlier
+        self._send_keys = frozenset(send_keys.split(","))
+        self._newline_keys = frozenset(newline_keys.split(","))
         self._history: list[str] | None = None
         self._history_at = -1
         self._unsent = ""
@@ -60,9 +58,20 @@ class PromptInput(TextArea):
         self.move_cursor(self.document.end)
         self._history = None
 
-    def action_send(self) -> None:
+    async def _on_key(self, event: events.Key) -> None:
+        if event.key in self._send_keys:
+            self._send()
+        elif event.key in self._newline_keys:
+            self._newline()
+        else:
+            await super()._on_key(event)
+            return
+        event.stop()
+        event.prevent_default()
+
+    def _send(self) -> None:
         if monotonic() - self._pasted_at_s < _PASTE_GUARD_S:
-            self.action_newline()  # an Enter that came out of a paste never sends
+            self._newline()  # an Enter that came out of a paste never sends
             return
         if self.text.endswith("\\") and self.cursor_location == self.document.end:
             row, column = self.cursor_location
@@ -71,7 +80,7 @@ class PromptInput(TextArea):
         self._history = None
         self.post_message(self.Submitted(self.text))
 
-    def action_newline(self) -> None:
+    def _newline(self) -> None:
         self.insert("\n")
 
     async def _on_paste(self, event: events.Paste) -> None:

@@ -1,0 +1,601 @@
+"""The history as the rest of the program sees it: `core.ports.Store` over one SQLite file.
+
+What a write needs is taken from the domain objects when it is called for, because they go on changing; the writer
+thread only sees plain values.
+"""
+
+import hashlib
+import sqlite3
+import threading
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+
+from tui_chat.core.completion import Completion
+from tui_chat.core.conversation import Conversation, ConversationRow, Turn
+from tui_chat.core.counter import Clock
+from tui_chat.core.errors import StorageError
+from tui_chat.core.format import Spent
+from tui_chat.core.ids import new_id
+from tui_chat.core.message import BlobPart
+from tui_chat.store import ledger, presence, recovery, rows
+from tui_chat.store.database import Database
+from tui_chat.store.rows import Columns
+
+_CONVERSATION = (
+    "SELECT c.*, b.data AS system_prompt_data FROM conversations c LEFT JOIN blobs b ON b.sha256 = c.system_prompt "
+)
+_PATH = """
+    WITH RECURSIVE path (id, n, continues) AS (
+        SELECT id, n, continues FROM turns WHERE id = ? AND conversation_id = ?
+        UNION
+        SELECT t.id, t.n, t.continues FROM path
+            JOIN completions c ON c.id = path.continues JOIN turns t ON t.id = c.turn_id
+    )
+    SELECT id FROM path ORDER BY n
+"""
+_NEWEST_BELOW = """
+    WITH RECURSIVE below (id, n) AS (
+        SELECT id, n FROM turns WHERE id = ?
+        UNION
+        SELECT t.id, t.n FROM below
+            JOIN completions c ON c.turn_id = below.id JOIN turns t ON t.continues = c.id
+    )
+    SELECT id FROM below ORDER BY n DESC LIMIT 1
+"""
+_NOT_USED = (
+    "NOT EXISTS (SELECT 1 FROM attachments a WHERE a.sha256 = blobs.sha256) "
+    "AND NOT EXISTS (SELECT 1 FROM conversations c WHERE c.system_prompt = blobs.sha256) "
+    "AND NOT EXISTS (SELECT 1 FROM completions p WHERE p.system_prompt = blobs.sha256)"
+)
+
+
+def open_store(path: Path, clock: Clock, on_failure: Callable[[StorageError], None] | None = None) -> "SQLiteStore":
+    """Open the history at `path`, made when missing; answers of processes that died are ended first.
+
+    `on_failure` is called in the writer thread for every write that failed. Raises StorageError when the file is
+    damaged, of a newer version or another program's: it is left as it was. A disk that is full or read-only raises
+    nothing: `trouble` tells, everything there is can be read, and writes fail until it passes.
+    """
+    return SQLiteStore(path, clock, on_failure)
+
+
+@dataclass(slots=True, eq=False)
+class _Draft:
+    """A draft on its way to the disk."""
+
+    key: str
+    text: str
+    at: str
+    future: Future[None] = field(default_factory=Future)
+    number: int = 0
+    taken: bool = False
+
+
+class SQLiteStore:
+    """One history file, shared with other processes."""
+
+    def __init__(self, path: Path, clock: Clock, on_failure: Callable[[StorageError], None] | None = None) -> None:
+        self._clock = clock
+        self._path = path = path.absolute()
+        self._instance = new_id()
+        self._presence = presence.Presence(path, self._instance)
+        self._draft_lock = threading.Lock()
+        self._draft: _Draft | None = None
+        crashed = any(presence.is_dead(path, instance) for instance in presence.instances(path))
+        self._database = Database(path, self._opened, self._presence.release, on_failure, after_crash=crashed)
+
+    @property
+    def trouble(self) -> StorageError | None:
+        """Why nothing can be written at present, as one line; `None` when all is well."""
+        return self._database.trouble
+
+    @property
+    def on_failure(self) -> Callable[[StorageError], None] | None:
+        """Called in the writer thread for every write that failed."""
+        return self._database.on_failure
+
+    @on_failure.setter
+    def on_failure(self, listener: Callable[[StorageError], None] | None) -> None:
+        self._database.on_failure = listener
+
+    def _opened(self, connection: sqlite3.Connection) -> None:
+        self._presence.hold()
+        recovery.recover(connection, self._path, self._instance)
+
+    # conversations
+
+    def conversations(self, limit: int | None = None) -> list[ConversationRow]:
+        """All conversations that are not archived, pinned first, then the most recently updated."""
+        with self._database.reading() as connection:
+            found = connection.execute(
+                "SELECT id, title, updated_at, pinned, archived FROM conversations WHERE archived = 0 "
+                "ORDER BY pinned DESC, recency DESC, n DESC LIMIT ?",
+                (-1 if limit is None else limit,),
+            )
+            return [rows.loaded_line(row) for row in found]
+
+    def every_conversation(self) -> list[Conversation]:
+        """All conversations, archived ones too, in the order in which they came into the history."""
+        with self._database.reading() as connection:
+            return [rows.loaded_conversation(row) for row in connection.execute(_CONVERSATION + "ORDER BY c.n")]
+
+    def conversation(self, conversation_id: str) -> Conversation | None:
+        """Find one by its id, or by a prefix of it that fits only one."""
+        wanted = rows.stored(conversation_id)
+        if not wanted:
+            return None
+        with self._database.reading() as connection:
+            row = connection.execute(_CONVERSATION + "WHERE c.id = ?", (wanted,)).fetchone()
+            if row is not None:
+                return rows.loaded_conversation(row)
+            found = connection.execute(
+                _CONVERSATION + "WHERE substr(c.id, 1, ?) = ? LIMIT 2", (len(conversation_id), wanted)
+            ).fetchall()
+            return rows.loaded_conversation(found[0]) if len(found) == 1 else None
+
+    def latest(self) -> Conversation | None:
+        """The most recently updated conversation that is not archived."""
+        with self._database.reading() as connection:
+            row = connection.execute(
+                _CONVERSATION + "WHERE c.archived = 0 ORDER BY c.recency DESC, c.n DESC LIMIT 1"
+            ).fetchone()
+            return None if row is None else rows.loaded_conversation(row)
+
+    # turns
+
+    def path(self, conversation_id: str, tip_id: str | None = None) -> list[Turn]:
+        """The turns from the first to `tip_id` (default: the conversation's tip), each with all its completions."""
+
+        def on_path(connection: sqlite3.Connection) -> list[str]:
+            wanted = rows.stored(conversation_id)
+            tips = [tip_id] if tip_id is not None else _tips(connection, conversation_id)
+            for tip in tips:
+                found = connection.execute(_PATH, (rows.stored(tip), wanted)).fetchall()
+                if found:
+                    return [row["id"] for row in found]
+            return []
+
+        return self._turns(conversation_id, on_path)
+
+    def tree(self, conversation_id: str) -> list[Turn]:
+        """All turns of all branches, parents before children."""
+
+        def everywhere(connection: sqlite3.Connection) -> list[str]:
+            found = connection.execute(
+                "SELECT id FROM turns WHERE conversation_id = ? ORDER BY n", (rows.stored(conversation_id),)
+            )
+            return [row["id"] for row in found]
+
+        return self._turns(conversation_id, everywhere)
+
+    def newest_tip(self, turn_id: str) -> str:
+        """The last turn of the newest branch that goes through `turn_id` (itself when nothing goes on from it)."""
+        with self._database.reading() as connection:
+            row = connection.execute(_NEWEST_BELOW, (rows.stored(turn_id),)).fetchone()
+            return turn_id if row is None else row["id"]
+
+    def _turns(self, conversation_id: str, choose: Callable[[sqlite3.Connection], list[str]]) -> list[Turn]:
+        """Return the chosen turns; answers of a process that died meanwhile are ended first."""
+        with self._database.reading() as connection:
+            turns, owners = _load_turns(connection, conversation_id, choose(connection))
+        dead = [owner for owner in owners - {self._instance} if presence.is_dead(self._path, owner)]
+        if not dead:
+            return turns
+        for owner in dead:
+            self._database.write(partial(self._recover, owner=owner), awaited=True)
+        with self._database.reading() as connection:
+            return _load_turns(connection, conversation_id, choose(connection))[0]
+
+    def _recover(self, connection: sqlite3.Connection, owner: str) -> None:
+        with presence.claimed(self._path, owner) as dead:
+            if dead:
+                recovery.end_answers_of(connection, owner)
+
+    # prompts, models, money
+
+    def draft(self, conversation_id: str | None) -> str:
+        """The unsent prompt of a conversation, or of the new one (`None`); empty when there is none."""
+        with self._database.reading() as connection:
+            row = connection.execute(
+                "SELECT text FROM drafts WHERE conversation_id = ?", (rows.stored(conversation_id or ""),)
+            ).fetchone()
+            return "" if row is None else rows.loaded(row["text"])
+
+    def prompts(self, limit: int = 200) -> list[str]:
+        """Earlier prompts of all conversations, the newest first, without immediate repeats."""
+        prompts: list[str] = []
+        with self._database.reading() as connection:
+            for row in connection.execute("SELECT prompt FROM turns ORDER BY n DESC"):
+                prompt = rows.loaded(row["prompt"])
+                if len(prompts) >= limit:
+                    break
+                if prompt.strip() and (not prompts or prompts[-1] != prompt):
+                    prompts.append(prompt)
+        return prompts
+
+    def last_model(self) -> str | None:
+        """The model of the last send anywhere, as `provider/model`."""
+        with self._database.reading() as connection:
+            row = connection.execute("SELECT value FROM meta WHERE key = 'last_model'").fetchone()
+            return None if row is None else rows.loaded(row["value"])
+
+    def spent_since(self, since: datetime) -> Spent:
+        """What all charges since an aware time amount to, play money left out."""
+        with self._database.reading() as connection:
+            return ledger.spent_since(connection, since)
+
+    def spent_in(self, conversation_id: str) -> Spent:
+        """What all charges of a conversation amount to; play money counts here when nothing else does."""
+        with self._database.reading() as connection:
+            return ledger.spent_in(connection, conversation_id)
+
+    # writing
+
+    def start_turn(self, conversation: Conversation, turn: Turn) -> Future[None]:
+        """Write conversation, turn and its pending completions; done when it is on disk."""
+        columns = rows.conversation_columns(conversation)
+        system_prompt = conversation.system_prompt
+        turn_columns = _turn_columns(turn)
+        attachments = turn.attachments
+        pending = [self._pending(conversation, completion) for completion in turn.completions]
+        last_model = turn.completions[0].model.name if turn.completions else None
+
+        def work(connection: sqlite3.Connection) -> None:
+            _put_conversation(connection, columns, system_prompt)
+            _put_turn(connection, turn_columns, attachments)
+            for seq, (completion, system) in enumerate(pending):
+                row = completion | {"seq": seq, "system_prompt": _put_text(connection, system)}
+                rows.insert(connection, "completions", row)
+            _note_model(connection, last_model)
+
+        return self._database.write(work)
+
+    def start_completion(self, conversation: Conversation, completion: Completion) -> Future[None]:
+        """Write one more pending completion of a stored turn, which becomes the turn's chosen one."""
+        columns = rows.conversation_columns(conversation)
+        pending, system = self._pending(conversation, completion)
+        turn_id, last_model = completion.turn_id, completion.model.name
+
+        def work(connection: sqlite3.Connection) -> None:
+            if not rows.update(connection, "turns", turn_id, {"chosen_id": pending["id"]}):
+                raise StorageError("this chat was deleted meanwhile; the answer is not saved")
+            seq = connection.execute(
+                "SELECT coalesce(max(seq), -1) + 1 FROM completions WHERE turn_id = ?", (turn_id,)
+            ).fetchone()[0]
+            row = pending | {"seq": seq, "system_prompt": _put_text(connection, system)}
+            rows.insert(connection, "completions", row)
+            _touch(connection, columns)
+            _note_model(connection, last_model)
+
+        return self._database.write(work)
+
+    def _pending(self, conversation: Conversation, completion: Completion) -> tuple[Columns, str | None]:
+        """Return the row of a completion that will run here, and the system prompt that is sent with it."""
+        messages = completion.request.messages if completion.request is not None else ()
+        sent = next((message.text for message in messages if message.role == "system"), None)
+        system = sent if completion.request is not None else conversation.system_prompt
+        return rows.identity_columns(completion) | {"owner": self._instance}, system
+
+    def save_partial(self, completion: Completion, text: str, reasoning: str) -> Future[None]:
+        """Append what arrived since the last call to a running completion."""
+        completion_id = completion.id
+        progress = rows.progress_columns(completion)
+        charge = ledger.charge_columns(completion, None)
+        new_text, new_reasoning = rows.stored(text), rows.stored(reasoning)
+
+        def work(connection: sqlite3.Connection) -> None:
+            if rows.update(connection, "completions", completion_id, progress) and (new_text or new_reasoning):
+                connection.execute(
+                    "INSERT INTO deltas (completion_id, text, reasoning) VALUES (?, ?, ?)",
+                    (completion_id, new_text, new_reasoning),
+                )
+            if charge is not None:
+                ledger.write_charge(
+                    connection, charge | {"conversation_id": _conversation_of(connection, completion_id)}
+                )
+
+        return self._database.write(work)
+
+    def save_completion(self, conversation_id: str, completion: Completion) -> Future[None]:
+        """Write the whole ended completion and its charge; only the charge when its chat was deleted meanwhile."""
+        completion_id = completion.id
+        outcome = rows.outcome_columns(completion) | {"owner": None, "discarded": completion.discarded}
+        charge = ledger.charge_columns(completion, conversation_id)
+
+        def work(connection: sqlite3.Connection) -> None:
+            rows.update(connection, "completions", completion_id, outcome)
+            connection.execute("DELETE FROM deltas WHERE completion_id = ?", (completion_id,))
+            ledger.write_charge(connection, charge)
+
+        return self._database.write(work)
+
+    def save_charge(self, completion: Completion) -> Future[None]:
+        """Write only the charge of an ended completion, for answers whose text is not kept."""
+        charge, last_model = ledger.charge_columns(completion, None), completion.model.name
+
+        def work(connection: sqlite3.Connection) -> None:
+            ledger.write_charge(connection, charge)
+            _note_model(connection, last_model)
+
+        return self._database.write(work)
+
+    def save_conversation(self, conversation: Conversation) -> Future[None]:
+        """Write title, tip, model, tags, flags of a stored conversation."""
+        columns, system_prompt = rows.conversation_columns(conversation), conversation.system_prompt
+
+        def work(connection: sqlite3.Connection) -> None:
+            _touch(connection, columns)
+            row = {name: value for name, value in columns.items() if name not in ("id", "created_at", "updated_at")}
+            row["system_prompt"] = _put_text(connection, system_prompt)
+            rows.update(connection, "conversations", conversation.id, row)
+
+        return self._database.write(work)
+
+    def save_chosen(self, turn: Turn) -> Future[None]:
+        turn_id, columns = turn.id, {"chosen_id": turn.chosen_id}
+
+        def work(connection: sqlite3.Connection) -> None:
+            rows.update(connection, "turns", turn_id, columns)
+
+        return self._database.write(work)
+
+    def save_discarded(self, completion: Completion) -> Future[None]:
+        completion_id, columns = completion.id, {"discarded": completion.discarded}
+
+        def work(connection: sqlite3.Connection) -> None:
+            rows.update(connection, "completions", completion_id, columns)
+
+        return self._database.write(work)
+
+    def save_draft(self, conversation_id: str | None, text: str) -> Future[None]:
+        """Keep an unsent prompt; the last of several that wait for the disk is the one that is written."""
+        key, at = conversation_id or "", rows.moment(self._clock.now())
+        with self._draft_lock:
+            last = self._draft
+            # only while nothing was queued behind it: an empty draft must not overtake the turn it became
+            if last is not None and last.key == key and last.number == self._database.submitted and not last.taken:
+                last.text, last.at = text, at
+                return last.future
+            draft = _Draft(key, text, at)
+
+            def work(connection: sqlite3.Connection) -> None:
+                with self._draft_lock:
+                    draft.taken = True
+                _put_draft(connection, key, draft.text, draft.at)
+
+            draft.future = self._database.write(work)
+            draft.number = self._database.submitted
+            self._draft = draft
+        return draft.future
+
+    def delete_conversation(self, conversation_id: str) -> Future[None]:
+        """Delete a conversation and its text; its charges stay."""
+        wanted = rows.stored(conversation_id)
+
+        def work(connection: sqlite3.Connection) -> None:
+            blobs = connection.execute(
+                "SELECT system_prompt FROM conversations WHERE id = :id UNION "
+                "SELECT p.system_prompt FROM completions p JOIN turns t ON t.id = p.turn_id "
+                "WHERE t.conversation_id = :id UNION "
+                "SELECT a.sha256 FROM attachments a JOIN turns t ON t.id = a.turn_id WHERE t.conversation_id = :id",
+                {"id": wanted},
+            ).fetchall()
+            connection.execute("DELETE FROM conversations WHERE id = ?", (wanted,))
+            connection.execute("DELETE FROM drafts WHERE conversation_id = ?", (wanted,))
+            connection.executemany(f"DELETE FROM blobs WHERE sha256 = ? AND {_NOT_USED}", blobs)
+
+        return self._database.write(work)
+
+    def import_tree(self, conversation: Conversation, turns: Sequence[Turn]) -> bool:
+        """Write a conversation of somewhere else with its own ids; False when there is one with its id already.
+
+        Waits until it is on disk. It brings no charges: the money was spent elsewhere. Raises StorageError.
+        """
+        columns, system_prompt = rows.conversation_columns(conversation), conversation.system_prompt
+        ordered = _parents_first(turns)
+
+        def work(connection: sqlite3.Connection) -> bool:
+            if connection.execute("SELECT 1 FROM conversations WHERE id = ?", (columns["id"],)).fetchone():
+                return False
+            digest = _put_text(connection, system_prompt)
+            recency = _microseconds(columns)
+            rows.insert(connection, "conversations", columns | {"system_prompt": digest, "recency": recency})
+            for turn in ordered:
+                _put_turn(connection, _turn_columns(turn) | {"conversation_id": columns["id"]}, turn.attachments)
+                for seq, completion in enumerate(turn.completions):
+                    row = rows.identity_columns(completion) | rows.outcome_columns(completion)
+                    row |= {"turn_id": turn.id, "seq": seq, "system_prompt": digest}
+                    rows.insert(connection, "completions", row)
+            return True
+
+        added = self._database.write(work, awaited=True).result()
+        if added:
+            conversation.stored = True
+        return added
+
+    def close(self, timeout_s: float = 5.0) -> bool:
+        """Write what is queued, then close; False when it did not finish in time."""
+        return self._database.close(timeout_s)
+
+
+# what reads
+
+
+def _tips(connection: sqlite3.Connection, conversation_id: str) -> list[str]:
+    """Return the tip of a conversation, then its newest turn, for a tip that never reached the disk."""
+    found = connection.execute(
+        "SELECT tip_id FROM conversations WHERE id = :id AND tip_id IS NOT NULL UNION ALL "
+        "SELECT id FROM (SELECT id FROM turns WHERE conversation_id = :id ORDER BY n DESC LIMIT 1)",
+        {"id": rows.stored(conversation_id)},
+    )
+    return [row[0] for row in found]
+
+
+def _load_turns(
+    connection: sqlite3.Connection, conversation_id: str, turn_ids: Sequence[str]
+) -> tuple[list[Turn], set[str]]:
+    """Return turns in the order of their ids, and the instances that some of their completions run in."""
+    wanted = (rows.as_json(turn_ids),)
+    chosen = "IN (SELECT value FROM json_each(?))"
+    turns = {
+        row["id"]: Turn(
+            row["id"],
+            rows.loaded(row["conversation_id"]),
+            rows.loaded(row["prompt"]),
+            rows.loaded_moment(row["created_at"]),
+            continues=row["continues"],
+            batch_id=row["batch_id"],
+            chosen_id=row["chosen_id"],
+        )
+        for row in connection.execute(f"SELECT * FROM turns WHERE id {chosen} ORDER BY n", wanted)
+    }
+    for row in connection.execute(
+        "SELECT a.turn_id, a.name, a.media_type, b.data FROM attachments a JOIN blobs b ON b.sha256 = a.sha256 "
+        f"WHERE a.turn_id {chosen} ORDER BY a.turn_id, a.seq",
+        wanted,
+    ):
+        part = BlobPart(rows.loaded(row["name"]), rows.loaded(row["media_type"]), row["data"])
+        turns[row["turn_id"]].attachments += (part,)
+    owners: set[str] = set()
+    for row in connection.execute(f"SELECT * FROM completions WHERE turn_id {chosen} ORDER BY turn_id, seq", wanted):
+        text, reasoning = rows.loaded(row["text"]), rows.loaded(row["reasoning"])
+        if row["owner"] is not None:
+            owners.add(row["owner"])
+            more_text, more_reasoning = recovery.pieces(connection, row["id"])
+            text, reasoning = text + more_text, reasoning + more_reasoning
+        turns[row["turn_id"]].completions.append(rows.loaded_completion(row, text, reasoning))
+    siblings: dict[str | None, tuple[str, ...]] = {}
+    for row in connection.execute(
+        "SELECT id, continues FROM turns WHERE conversation_id = ? ORDER BY n", (rows.stored(conversation_id),)
+    ):
+        siblings[row["continues"]] = (*siblings.get(row["continues"], ()), row["id"])
+    for turn in turns.values():
+        turn.siblings = siblings.get(turn.continues, ())
+    return list(turns.values()), owners
+
+
+# what writes, inside the writer's transaction
+
+
+def _turn_columns(turn: Turn) -> Columns:
+    return {
+        "id": turn.id,
+        "conversation_id": rows.stored(turn.conversation_id),
+        "continues": turn.continues,
+        "prompt": rows.stored(turn.prompt),
+        "batch_id": turn.batch_id,
+        "chosen_id": turn.chosen_id,
+        "created_at": rows.moment(turn.created_at),
+    }
+
+
+def _microseconds(columns: Columns) -> int:
+    return int(datetime.fromisoformat(str(columns["updated_at"])).astimezone(UTC).timestamp() * 1_000_000)
+
+
+def _next_recency(connection: sqlite3.Connection, columns: Columns) -> int:
+    """Return what puts a conversation above all others, even when the clock stepped back."""
+    greatest = connection.execute("SELECT coalesce(max(recency), 0) FROM conversations").fetchone()[0]
+    return max(_microseconds(columns), int(greatest) + 1)
+
+
+def _put_conversation(connection: sqlite3.Connection, columns: Columns, system_prompt: str | None) -> None:
+    """Insert a conversation, or note the send in a stored one: its name and flags are for `save_conversation`."""
+    row = columns | {
+        "system_prompt": _put_text(connection, system_prompt),
+        "recency": _next_recency(connection, columns),
+    }
+    names, places = ", ".join(row), ", ".join(f":{name}" for name in row)
+    noted = ("updated_at", "recency", "system_prompt", "tip_id", "model", "params")
+    changes = ", ".join(f"{name} = excluded.{name}" for name in noted)
+    connection.execute(
+        f"INSERT INTO conversations ({names}) VALUES ({places}) ON CONFLICT (id) DO UPDATE SET {changes}", row
+    )
+
+
+def _touch(connection: sqlite3.Connection, columns: Columns) -> None:
+    """Note model and tip of the last send; move the conversation up when it was updated."""
+    connection.execute(
+        "UPDATE conversations SET model = :model, tip_id = :tip_id, "
+        "recency = CASE WHEN updated_at = :updated_at THEN recency ELSE :recency END, updated_at = :updated_at "
+        "WHERE id = :id",
+        columns | {"recency": _next_recency(connection, columns)},
+    )
+
+
+def _put_turn(connection: sqlite3.Connection, columns: Columns, attachments: Iterable[BlobPart]) -> None:
+    rows.insert(connection, "turns", columns)
+    for seq, part in enumerate(attachments):
+        row: Columns = {
+            "turn_id": columns["id"],
+            "seq": seq,
+            "name": rows.stored(part.name),
+            "media_type": rows.stored(part.media_type),
+            "sha256": _put_blob(connection, part.data),
+        }
+        rows.insert(connection, "attachments", row)
+
+
+def _put_text(connection: sqlite3.Connection, text: str | None) -> str | None:
+    return None if text is None else _put_blob(connection, rows.encoded(text))
+
+
+def _put_blob(connection: sqlite3.Connection, data: bytes) -> str:
+    """Store bytes under their hash, once; return the hash."""
+    digest = hashlib.sha256(data).hexdigest()
+    connection.execute("INSERT OR IGNORE INTO blobs (sha256, data) VALUES (?, ?)", (digest, data))
+    return digest
+
+
+def _put_draft(connection: sqlite3.Connection, key: str, text: str, at: str) -> None:
+    name = rows.stored(key)
+    if not text:
+        connection.execute("DELETE FROM drafts WHERE conversation_id = ?", (name,))
+        return
+    # a draft that comes after its chat was deleted stays out
+    connection.execute(
+        "INSERT INTO drafts (conversation_id, text, updated_at) SELECT :key, :text, :at "
+        "WHERE :key = '' OR EXISTS (SELECT 1 FROM conversations WHERE id = :key) "
+        "ON CONFLICT (conversation_id) DO UPDATE SET text = excluded.text, updated_at = excluded.updated_at",
+        {"key": name, "text": rows.stored(text), "at": at},
+    )
+
+
+def _note_model(connection: sqlite3.Connection, name: str | None) -> None:
+    if name is not None:
+        connection.execute("INSERT OR REPLACE INTO meta (key, value) VALUES ('last_model', ?)", (rows.stored(name),))
+
+
+def _conversation_of(connection: sqlite3.Connection, completion_id: str) -> str | None:
+    row = connection.execute(
+        "SELECT t.conversation_id FROM completions p JOIN turns t ON t.id = p.turn_id WHERE p.id = ?", (completion_id,)
+    ).fetchone()
+    return None if row is None else row[0]
+
+
+def _parents_first(turns: Sequence[Turn]) -> list[Turn]:
+    """Return turns with each behind the one it continues, in the given order otherwise.
+
+    Raises StorageError when they go in a circle.
+    """
+    turn_of = {completion.id: turn.id for turn in turns for completion in turn.completions}
+    ordered: list[Turn] = []
+    placed: set[str] = set()
+    waiting = list(turns)
+    while waiting:
+        behind: list[Turn] = []
+        for turn in waiting:
+            parent = turn_of.get(turn.continues) if turn.continues is not None else None
+            if parent is None or parent in placed:
+                ordered.append(turn)
+                placed.add(turn.id)
+            else:
+                behind.append(turn)
+        if len(behind) == len(waiting):
+            raise StorageError("these turns continue one another in a circle; nothing was imported")
+        waiting = behind
+    return ordered

@@ -1,0 +1,97 @@
+"""The ledger of charges: one row per call of an API, without text, never deleted.
+
+A charge is open while its answer runs, so that a crash loses no money from the totals, and settled at its end.
+"""
+
+import sqlite3
+from collections.abc import Iterable
+from dataclasses import replace
+from datetime import datetime
+from decimal import Decimal, localcontext
+
+from tui_chat.core.completion import Completion
+from tui_chat.core.format import Spent
+from tui_chat.core.ids import new_id
+from tui_chat.core.pricing import NOTHING
+from tui_chat.store import rows
+from tui_chat.store.rows import Columns
+
+_EXACT_DIGITS = 200
+"""Enough for any sum of amounts to stay unrounded."""
+_KEPT_ON_UPDATE = ("id", "at", "conversation_id")
+
+
+def charge_columns(completion: Completion, conversation_id: str | None) -> Columns | None:
+    """Return the charge of a completion, running or ended; `None` when nothing was sent and nothing is owed."""
+    cost = completion.cost
+    if cost == NOTHING and not completion.sent:
+        return None
+    return {
+        "id": new_id(),
+        "at": rows.moment(completion.created_at),
+        "completion_id": completion.id,
+        "conversation_id": conversation_id,
+        "purpose": "answer",
+        "attempt": completion.attempts,
+        "provider": rows.stored(completion.model.provider),
+        "model": rows.stored(completion.model.id),
+        **rows.usage_columns(completion.usage),
+        **rows.cost_columns(cost),
+        "price": rows.price_text(completion.model.price),
+        "finish_reason": completion.finish_reason,
+        "state": "open" if completion.finish_reason is None or completion.running else "settled",
+    }
+
+
+def write_charge(connection: sqlite3.Connection, charge: Columns | None) -> None:
+    """Insert a charge, or bring the one of the same call up to date."""
+    if charge is None:
+        return
+    names = ", ".join(charge)
+    places = ", ".join(f":{name}" for name in charge)
+    changes = ", ".join(f"{name} = excluded.{name}" for name in charge if name not in _KEPT_ON_UPDATE)
+    connection.execute(
+        f"INSERT INTO charges ({names}) VALUES ({places}) ON CONFLICT (completion_id, purpose, attempt) DO UPDATE SET "
+        f"{changes}, conversation_id = coalesce(excluded.conversation_id, conversation_id)",
+        charge,
+    )
+
+
+def settle_interrupted(connection: sqlite3.Connection, completion_id: str) -> None:
+    """Settle the open charge of a completion whose process died, with what was known last."""
+    connection.execute(
+        "UPDATE charges SET state = 'settled', finish_reason = 'interrupted', usage_source = 'partial', "
+        "cost_quality = CASE WHEN cost_quality = 'reported' AND cost_source IS NOT 'billed' THEN 'estimated' "
+        "ELSE cost_quality END WHERE completion_id = ? AND state = 'open'",
+        (completion_id,),
+    )
+
+
+def spent_since(connection: sqlite3.Connection, since: datetime) -> Spent:
+    return _sum(
+        connection.execute(
+            "SELECT cost_usd, cost_quality FROM charges WHERE at >= ? AND NOT play ORDER BY n", (rows.moment(since),)
+        )
+    )
+
+
+def spent_in(connection: sqlite3.Connection, conversation_id: str) -> Spent:
+    charges = connection.execute(
+        "SELECT cost_usd, cost_quality, play FROM charges WHERE conversation_id = ? ORDER BY n", (conversation_id,)
+    ).fetchall()
+    real = [charge for charge in charges if not charge["play"]]
+    return _sum(real) if real or not charges else replace(_sum(charges), play=True)
+
+
+def _sum(charges: Iterable[sqlite3.Row]) -> Spent:
+    usd, estimated, unknown, answers = Decimal(0), False, 0, 0
+    with localcontext() as context:
+        context.prec = _EXACT_DIGITS
+        for charge in charges:
+            answers += 1
+            if charge["cost_usd"] is None:
+                unknown += 1
+                continue
+            usd += Decimal(charge["cost_usd"])
+            estimated = estimated or charge["cost_quality"] != "reported"
+    return Spent(usd, estimated, unknown, answers)
