@@ -205,7 +205,8 @@ class TestStopping:
         room = Room(Script((), hangs=True))
         await room.cancel_when(room.script.hanging)
         assert room.answer.state is State.STOPPED
-        assert room.answer.cost == NOTHING
+        assert (room.answer.usage.usage.output_tokens, room.answer.usage.source) == (0, "partial")
+        assert room.answer.cost.quality == "estimated"  # the input was on its way
         assert room.store.saved == [Saved("cancelled", "")]
         assert room.script.closed
 

@@ -20,7 +20,9 @@ class Terminal:
 
     def __init__(self, folder: Path, size: tuple[int, int] = (120, 40)) -> None:
         self.home = folder / "home"
-        self._socket = str(folder / "tmux.sock")
+        self._folder = folder
+        self._starts = 0
+        self._socket = ""
         self._size = size
 
     def _tmux(self, *words: str) -> str:
@@ -29,6 +31,8 @@ class Terminal:
 
     def start(self, *arguments: str, **environment: str) -> None:
         """Start the program on this terminal's home; its exit code is shown when it ends."""
+        self._starts += 1
+        self._socket = str(self._folder / f"tmux-{self._starts}.sock")  # an old server may still be ending
         settings = {
             "TUI_CHAT_HOME": str(self.home),
             "HOME": str(self.home.parent),

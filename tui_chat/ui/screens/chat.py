@@ -138,7 +138,7 @@ class ChatScreen(Screen[None]):
         return self._composer.prompt
 
     async def on_mount(self) -> None:
-        self.prompt.focus()
+        self.set_focus(self.prompt)
         await self._show(self._session, refocus=False)
 
     # one conversation in view
@@ -146,7 +146,7 @@ class ChatScreen(Screen[None]):
     async def open_conversation(self, conversation_id: str) -> None:
         """Put a stored conversation in view."""
         if conversation_id == self._session.conversation.id:
-            self.prompt.focus()
+            self.set_focus(self.prompt)
             return
         session = self._sessions.open(conversation_id)
         if session is None:
@@ -177,7 +177,7 @@ class ChatScreen(Screen[None]):
         self._show_queue()
         self._plan_estimate(0.0)
         if refocus:
-            self.prompt.focus()
+            self.set_focus(self.prompt)
         self._frames.request()
 
     def _show_empty(self) -> None:
@@ -383,13 +383,13 @@ class ChatScreen(Screen[None]):
     @on(Transcript.Typed)
     async def _typed(self, event: Transcript.Typed) -> None:
         event.stop()
-        self.prompt.focus()
+        self.set_focus(self.prompt)
         self.prompt.insert(event.character)
 
     @on(EmptyState.Typed)
     async def _typed_on_empty(self, event: EmptyState.Typed) -> None:
         event.stop()
-        self.prompt.focus()
+        self.set_focus(self.prompt)
         if event.character:
             self.prompt.insert(event.character)
         else:
@@ -443,7 +443,7 @@ class ChatScreen(Screen[None]):
         if self._sidebar.has_class("over") or self._place() in ("conversations", "filter"):
             self._sidebar.clear_filter()
             self._sidebar.remove_class("over")
-            self.prompt.focus()
+            self.set_focus(self.prompt)
         elif self.selections:
             self.clear_selection()
         elif not self._stop():
@@ -452,7 +452,7 @@ class ChatScreen(Screen[None]):
             elif self._composer.attachments:
                 self._composer.take_attachments()
             elif self._place() in ("transcript", "empty"):
-                self.prompt.focus()
+                self.set_focus(self.prompt)
 
     def _stop(self) -> bool:
         """Stop the answer under the cursor, else the newest of this conversation; False when nothing runs."""
@@ -462,7 +462,7 @@ class ChatScreen(Screen[None]):
             here = self._streams.in_conversation(self._session.conversation.id)
             stopped = bool(here) and self._streams.cancel(here[-1].completion)
         if stopped and not self.prompt.text:
-            self._transcript.focus()
+            self.set_focus(self._transcript)
         return stopped
 
     def _end_editing(self) -> None:
@@ -501,15 +501,15 @@ class ChatScreen(Screen[None]):
         """Show the sidebar where it is hidden, and go to it."""
         if self._place() in ("conversations", "filter"):
             self._sidebar.remove_class("over")
-            self.prompt.focus()
+            self.set_focus(self.prompt)
             return
         if self.has_class("-narrow") or self.has_class("-tiny"):
             self._sidebar.add_class("over")
-        self._sidebar.list.focus()
+        self.set_focus(self._sidebar.list)
 
     def action_toggle_focus(self) -> None:
         stops: Widget = self._transcript if self._transcript.display else self._empty
-        (self.prompt if stops.has_focus else stops).focus()
+        self.set_focus(self.prompt if stops.has_focus else stops)
 
     def action_step_focus(self, step: int) -> None:
         """Tab: prompt, transcript, conversations."""
@@ -517,7 +517,7 @@ class ChatScreen(Screen[None]):
         if not (self.has_class("-narrow") or self.has_class("-tiny")):
             stops.append(self._sidebar.list)
         at = next((i for i, widget in enumerate(stops) if widget.has_focus), 0)
-        stops[(at + step) % len(stops)].focus()
+        self.set_focus(stops[(at + step) % len(stops)])
 
     def action_move_cursor(self, step: int) -> None:
         self._transcript.move_cursor(step)
@@ -546,7 +546,7 @@ class ChatScreen(Screen[None]):
             self._save_draft()
         self._session.editing = turn
         self.prompt.set_text(turn.prompt)
-        self.prompt.focus()
+        self.set_focus(self.prompt)
         self._plan_estimate(0.0)
 
     async def action_answer_again(self) -> None:
@@ -606,7 +606,7 @@ class ChatScreen(Screen[None]):
         if cursor is not None and cursor.state is State.PAUSED:
             self._streams.go_on(cursor)
         else:
-            self.prompt.focus()
+            self.set_focus(self.prompt)
 
     def action_toggle_reasoning(self) -> None:
         if (view := self._transcript.cursor) is not None:
@@ -654,7 +654,7 @@ class ChatScreen(Screen[None]):
             self._say(failed.message)
             return
         self.prompt.set_text(words)
-        self.prompt.focus()
+        self.set_focus(self.prompt)
 
     def action_export_chat(self) -> None:
         if not self._session.conversation.stored:

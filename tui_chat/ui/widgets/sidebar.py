@@ -82,12 +82,12 @@ class Sidebar(Vertical):
 
     def on_key(self, event: events.Key) -> None:
         if event.key in ("down", "up") and self.filter.has_focus:
-            self.list.focus()
+            self.screen.set_focus(self.list)
             event.stop()
 
     def on_conversation_list_typed(self, event: ConversationList.Typed) -> None:
         event.stop()
-        self.filter.focus()
+        self.screen.set_focus(self.filter)
         if event.character != "/":
             self.filter.value += event.character
             self.filter.cursor_position = len(self.filter.value)
