@@ -17,7 +17,14 @@ from tui_chat.core.context import joined_text, messages_before, prompt_message
 from tui_chat.core.conversation import Conversation, Turn, title_from
 from tui_chat.core.counter import Clock, TokenCounter
 from tui_chat.core.errors import ChatError, StorageError
-from tui_chat.core.events import FinishReason, ReasoningDelta, TextDelta, ToolCallDelta
+from tui_chat.core.events import (
+    FinishReason,
+    ReasoningDelta,
+    ResponseStarted,
+    StreamEvent,
+    TextDelta,
+    ToolCallDelta,
+)
 from tui_chat.core.ids import new_id
 from tui_chat.core.message import BlobPart, Message, TextPart
 from tui_chat.core.model import Model
@@ -189,7 +196,7 @@ class Chat:
             async for event in events:
                 now = self._clock.monotonic()
                 completion.apply(event, now)
-                partial.note(event_has_text=isinstance(event, TextDelta | ReasoningDelta))
+                partial.note(event)
                 await paint(event)
                 if limits and isinstance(event, TextDelta | ReasoningDelta | ToolCallDelta):
                     if now - checked_at < _LIMIT_INTERVAL_S:
@@ -263,8 +270,10 @@ class _PartialWriter:
         self._text = self._reasoning = 0
         self._timer: asyncio.TimerHandle | None = None
 
-    def note(self, *, event_has_text: bool) -> None:
-        if self._enabled and event_has_text and self._timer is None:
+    def note(self, event: StreamEvent) -> None:
+        """Plan a write when there is something to keep: text, or that the server took the request and will charge."""
+        wanted = isinstance(event, TextDelta | ReasoningDelta | ResponseStarted)
+        if self._enabled and wanted and self._timer is None:
             self._timer = asyncio.get_running_loop().call_later(PARTIAL_INTERVAL_S, self._write)
 
     def _write(self) -> None:

@@ -7,6 +7,7 @@ from typing import Protocol
 
 from tui_chat.core.completion import Completion
 from tui_chat.core.conversation import Conversation, ConversationRow, Turn
+from tui_chat.core.errors import StorageError
 from tui_chat.core.events import StreamEvent
 from tui_chat.core.format import Spent
 from tui_chat.core.model import Model
@@ -42,6 +43,11 @@ class Store(Protocol):
 
     The futures of writes fail with StorageError. Reads raise StorageError.
     """
+
+    @property
+    def trouble(self) -> StorageError | None:
+        """Why nothing can be written just now; `None` when all is well."""
+        ...
 
     def conversations(self, limit: int | None = None) -> list[ConversationRow]:
         """All conversations that are not archived, pinned first, then the most recently updated."""

@@ -20,5 +20,7 @@ class Services:
     exporter: Exporter
     warm: Callable[[], None]
     """Imports what the first request needs; slow, so it is called in a thread after the first paint."""
+    cache_folder: str
+    """For what is too long for the clipboard and for a prompt in the editor. May not exist yet."""
     notes: tuple[str, ...] = ()
     """Warnings for the first screen, a line each."""

@@ -10,7 +10,8 @@ from decimal import Decimal
 from textual.content import Content
 
 from tui_chat.core.completion import Completion
-from tui_chat.core.format import Spent, cost
+from tui_chat.core.errors import ChatError
+from tui_chat.core.format import Spent, cost, total
 from tui_chat.core.services import Services
 from tui_chat.ui.screens.status import context_gauge
 from tui_chat.ui.sessions import Session
@@ -40,6 +41,14 @@ class Accounts:
         self._month = store.spent_since(datetime(now.year, now.month, 1).astimezone())
         conversation = session.conversation
         self._chat = store.spent_in(conversation.id) if conversation.stored else Spent()
+
+    def of_conversation(self, conversation_id: str) -> str:
+        """Return what a conversation cost, as the list shows it; nothing where nothing was charged."""
+        try:
+            spent = self._services.store.spent_in(conversation_id)
+        except ChatError:
+            return ""
+        return total(spent) if spent.usd or spent.unknown else ""
 
     def chat(self, running: Iterable[Completion]) -> Spent:
         return _with(self._chat, running, play=True)

@@ -16,8 +16,8 @@ _OSC52_MOST = 70_000
 _NATIVE = (("WAYLAND_DISPLAY", ["wl-copy"]), ("DISPLAY", ["xclip", "-selection", "clipboard"]), ("", ["pbcopy"]))
 
 
-def copy(text: str, osc52: Callable[[str], None]) -> str:
-    """Put `text` where the user can paste it; return how, as words for a toast."""
+def copy(text: str, osc52: Callable[[str], None], folder: Path) -> str:
+    """Put `text` where the user can paste it; return how, as words for a toast. `folder` is for the last resort."""
     data = text.encode("utf-8", "replace")
     if os.environ.get("TMUX") and _run(["tmux", "load-buffer", "-w", "-"], data):
         osc52(text[:_OSC52_MOST])
@@ -29,7 +29,8 @@ def copy(text: str, osc52: Callable[[str], None]) -> str:
     if len(text) <= _OSC52_MOST:
         osc52(text)
         return "sent to the terminal's clipboard"
-    with tempfile.NamedTemporaryFile(prefix="tui-chat-", suffix=".md", delete=False) as file:
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with tempfile.NamedTemporaryFile(prefix="copied-", suffix=".md", dir=folder, delete=False) as file:
         file.write(data)
     return f"too long for the terminal; written to {Path(file.name)}"
 

@@ -9,11 +9,12 @@ from pathlib import Path
 from tui_chat.core.errors import ChatError
 
 
-def edited(text: str) -> str:
-    """Return `text` after the user's editor; raises ChatError when none can be started."""
+def edited(text: str, folder: Path) -> str:
+    """Return `text` after the user's editor, by way of a file in `folder`. Raises ChatError when none starts."""
     command = os.environ.get("VISUAL") or os.environ.get("EDITOR") or "vi"
-    with tempfile.TemporaryDirectory(prefix="tui-chat-") as folder:
-        path = Path(folder) / "prompt.md"
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix="prompt-", dir=folder) as private:
+        path = Path(private) / "prompt.md"
         path.write_text(text, encoding="utf-8", errors="replace")
         try:
             # the editor is the user's own choice, split as a shell would and run without one

@@ -8,6 +8,7 @@ import asyncio
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 from typing import ClassVar
 
 from textual import events, on
@@ -112,7 +113,7 @@ class ChatScreen(Screen[None]):
         self._accounts = Accounts(services, glyphs)
         self._draft_timer: Timer | None = None
         self._estimate_timer: Timer | None = None
-        self._sidebar = Sidebar(glyphs, self._sessions.mark)
+        self._sidebar = Sidebar(glyphs, self._sessions.mark, self._accounts.of_conversation)
         self._headline = Headline()
         self._transcript = Transcript(glyphs)
         self._empty = EmptyState(glyphs)
@@ -315,6 +316,8 @@ class ChatScreen(Screen[None]):
         info = joined(
             text(session.model.short_name, "$fg2"), styled("  scripted" if session.model.scripted else "", "$fg2")
         )
+        trouble = self._store.trouble
+        self._composer.show_trouble(trouble.message if trouble is not None else "")
         if session.editing is not None:
             info = joined(styled("editing: sends a branch", "$stop"), "   ", info)
         self._composer.show_info(info, self._accounts.to_send)
@@ -626,7 +629,7 @@ class ChatScreen(Screen[None]):
             self._say("No code in this answer.")
 
     def _copy(self, words: str) -> None:
-        how = clipboard.copy(words, self.app.copy_to_clipboard)
+        how = clipboard.copy(words, self.app.copy_to_clipboard, Path(self._services.cache_folder))
         self._say(f"{len(words):,} characters {how}")
 
     # ---- boxes over the chat
@@ -649,7 +652,7 @@ class ChatScreen(Screen[None]):
         await self._typed_out()
         try:
             with self.app.suspend():
-                words = edited(self.prompt.text)
+                words = edited(self.prompt.text, Path(self._services.cache_folder))
         except ChatError as failed:
             self._say(failed.message)
             return

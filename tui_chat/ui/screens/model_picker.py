@@ -90,6 +90,7 @@ class ModelPicker(ModalScreen[Model | None]):
     def __init__(self, models: Sequence[Model], chosen: str, glyphs: Glyphs) -> None:
         super().__init__()
         self._input = Input(placeholder="type to narrow", compact=True)
+        self._input.cursor_blink = False
         self._list = ModelList(models, chosen, glyphs)
         self._count = len(models)
 

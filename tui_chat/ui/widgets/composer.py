@@ -44,6 +44,7 @@ class Composer(Vertical):
         self._info = _InfoLine(id="info")
         self.attachments: list[BlobPart] = []
         self._queued: tuple[str, bool] | None = None
+        self._trouble = ""
 
     def compose(self) -> ComposeResult:
         yield self._chip
@@ -58,6 +59,12 @@ class Composer(Vertical):
         """Show the queued prompt as a chip; `held` after a stop: it waits for Enter."""
         self._queued = (prompt, held) if prompt is not None else None
         self._show_chip()
+
+    def show_trouble(self, words: str) -> None:
+        """Show why nothing is saved just now; empty when all is well."""
+        if words != self._trouble:
+            self._trouble = words
+            self._show_chip()
 
     def attach(self, part: BlobPart) -> None:
         self.attachments.append(part)
@@ -88,5 +95,7 @@ class Composer(Vertical):
         parts += [text(f"+ {part.name} ({len(part.data):,} bytes)", "$fg2") for part in self.attachments]
         if self.attachments and self._queued is None:
             right = joined(styled("esc", "b $fg"), styled(" take off", "$fg2"))
+        if self._trouble:
+            parts.insert(0, text(f"not saved: {self._trouble}", "$fail"))
         self._chip.set_class(bool(parts), "shown")
         self._chip.show(Content("   ").join(parts), right)

@@ -18,6 +18,9 @@ from tui_chat.ui.theme import Glyphs
 from tui_chat.ui.widgets.bindings import binding
 from tui_chat.ui.widgets.row import fit, joined, row, styled, text
 
+_WIDE = 34
+"""Cells from which the list has a column for costs."""
+
 
 def grouped(rows: Sequence[ConversationRow], today: date) -> list[ConversationRow | str]:
     """Return the rows with a heading before each group, and a blank line (`""`) between groups."""
@@ -63,8 +66,11 @@ class ConversationList(ScrollView, can_focus=True):
             super().__init__()
             self.character = character
 
-    def __init__(self, glyphs: Glyphs, mark: Callable[[str], str]) -> None:
+    def __init__(self, glyphs: Glyphs, mark: Callable[[str], str], cost: Callable[[str], str]) -> None:
         super().__init__(id="conversations")
+        self._cost = cost
+        """Conversation id → what it cost, as text; asked only for rows in view of a wide list."""
+        self._costs: dict[str, str] = {}
         self._glyphs = glyphs
         self._mark = mark
         """Conversation id → `running`, `done`, `failed` or nothing."""
@@ -78,6 +84,7 @@ class ConversationList(ScrollView, can_focus=True):
     def show(self, rows: Sequence[ConversationRow]) -> None:
         """Show these conversations, keeping filter and cursor where they are."""
         self._all = rows
+        self._costs.clear()
         self._apply()
 
     def filter(self, words: str) -> int:
@@ -187,8 +194,15 @@ class ConversationList(ScrollView, can_focus=True):
         cursor = at == self._at and self.has_focus
         title = text(line.title, "b $fg" if here or kind == "done" else "$fg")
         edge = styled(glyphs.bar, "$acc") if cursor else Content(" ")
-        content = row(joined(edge, mark, " ", title), Content(" "), width)
+        content = row(joined(edge, mark, " ", title), joined(self._cost_of(line.id, width), " "), width)
         return content.stylize_before("on $sel") if here or cursor else content
+
+    def _cost_of(self, conversation_id: str, width: int) -> Content:
+        if width < _WIDE:
+            return Content("")
+        if conversation_id not in self._costs:
+            self._costs[conversation_id] = self._cost(conversation_id)
+        return styled(self._costs[conversation_id], "$fg2")
 
     def redraw_marks(self) -> None:
         """Repaint if a mark changed: something started, ended or was seen."""

@@ -16,8 +16,8 @@ _CONTROLS = dict.fromkeys([*range(9), *range(0xB, 0x20), *range(0x7F, 0xA0)])
 class PromptInput(TextArea):
     """A multi-line field without language, line numbers or markup.
 
-    Sending and new lines are handled among the other keys, not as priority bindings: those overtake characters that were
-    typed just before, and Enter would send half a prompt.
+    Sending and new lines are handled among the other keys, not as priority bindings: those overtake characters that
+    were typed just before, and Enter would send half a prompt.
     """
 
     class Submitted(Message):
@@ -44,6 +44,7 @@ class PromptInput(TextArea):
             show_line_numbers=False,
             tab_behavior="focus",
         )
+        self.cursor_blink = False  # a blinking cursor repaints for ever, also when nobody is there
         self._earlier = earlier
         self._send_keys = frozenset(send_keys.split(","))
         self._newline_keys = frozenset(newline_keys.split(","))

@@ -46,6 +46,7 @@ class Filter(Input):
 
     def __init__(self) -> None:
         super().__init__(placeholder="/ filter", id="filter", compact=True, select_on_focus=False)
+        self.cursor_blink = False
 
 
 class Sidebar(Vertical):
@@ -56,10 +57,10 @@ class Sidebar(Vertical):
     Sidebar ConversationList { height: 1fr; }
     """
 
-    def __init__(self, glyphs: Glyphs, mark: Callable[[str], str]) -> None:
+    def __init__(self, glyphs: Glyphs, mark: Callable[[str], str], cost: Callable[[str], str]) -> None:
         super().__init__(id="sidebar")
         self.filter = Filter()
-        self.list = ConversationList(glyphs, mark)
+        self.list = ConversationList(glyphs, mark, cost)
         self.spending = Spending()
 
     def compose(self) -> ComposeResult:
