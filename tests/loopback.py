@@ -279,6 +279,9 @@ class LoopbackServer:
     def _receive(self, connection: socket.socket, unread: bytes, number: int) -> tuple[RecordedRequest, bytes]:
         while b"\r\n\r\n" not in unread:
             unread += self._more(connection)
+            if unread[0] == 0x16:  # a TLS hello: answer as nginx does
+                connection.sendall(b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n")
+                raise _HungUpError
         head, _, body = unread.partition(b"\r\n\r\n")
         first, *lines = head.decode("latin-1").split("\r\n")
         method, path, _ = first.split(" ", 2)

@@ -85,7 +85,7 @@ def test_statuses_and_words_become_kinds(status: int, body: object, kind: str):
         (b"plain words\n", "plain words"),
         (b"<html><title>Bad &amp; Gateway</title>", "a web page, 'Bad & Gateway'"),
         (b"<html>", "a web page"),
-        (b'data: {"error": {"message": "framed"}}', "framed"),
+        (b'data: {"error": {"message": "framed"}}\n\ndata: [DONE]\n\n', "framed"),
         (b"", ""),
     ],
 )

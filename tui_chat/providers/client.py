@@ -1,0 +1,571 @@
+"""The one place that talks to the network: sends a request, reads the answer within bounds, tries again, hangs up.
+
+Why by hand over httpx: an answer has three different silences (connecting, until text flows, between reads), must end
+at its end marker although the socket stays open, must be bounded in memory, and must hang up at once when the reader
+goes away. Importing this module does not import httpx, which costs more than the first paint; `warm` does that in a
+thread while nothing else is to do.
+
+A failure before the first token is tried again as `retry.py` says; after it, never. All foreign errors end at one
+border, `HTTPProvider.stream`, as a ProviderError whose text has been cleaned of keys.
+"""
+
+import asyncio
+import ipaddress
+import os
+import random
+import socket
+import ssl
+import sys
+import time
+from collections.abc import AsyncGenerator, Callable, Coroutine, Iterator
+from contextlib import aclosing, asynccontextmanager, suppress
+from importlib import import_module
+from typing import TYPE_CHECKING, cast
+from urllib.parse import urlsplit, urlunsplit
+
+from tui_chat import __version__
+from tui_chat.core.errors import ProviderError
+from tui_chat.core.events import (
+    Finished,
+    ReasoningDelta,
+    ResponseStarted,
+    StreamEvent,
+    TextDelta,
+    ToolCallDelta,
+    Waiting,
+)
+from tui_chat.core.request import Request
+from tui_chat.providers import failures
+from tui_chat.providers.failures import Failure, Place
+from tui_chat.providers.inflate import Inflater
+from tui_chat.providers.redact import Echo, Secrets
+from tui_chat.providers.retry import wait_s
+from tui_chat.providers.wire import Decoder, Endpoint, Framer, Network, Record, WireFormat, WireRequest
+
+if TYPE_CHECKING:
+    import httpx
+
+MAX_ANSWER = 64 * 1024 * 1024
+"""Bytes of one answer, decoded."""
+MAX_ERROR_BODY = 64 * 1024
+_ERROR_BODY_S = 5.0
+_LINGER_S = 0.05
+"""How long the end of the body is waited for behind the end marker, so that the connection can be used again."""
+_KEEP_ALIVE_S = 30.0
+_AHEAD = 256 * 1024
+"""So many bytes are read ahead of a reader that is busy, or has paused the answer."""
+
+
+def warm() -> None:
+    """Import what a request needs; for a thread, while the program is idle."""
+    for name in ("httpx", "h11", "anyio._backends._asyncio", "httpcore"):
+        import_module(name)
+
+
+def _trust() -> ssl.SSLContext:
+    """Return a context that trusts the usual roots, and the user's own besides: httpx would trust only those."""
+    import httpx
+
+    context = httpx.create_ssl_context(trust_env=False)
+    own, folder = os.environ.get("SSL_CERT_FILE"), os.environ.get("SSL_CERT_DIR")
+    if own or folder:
+        try:
+            context.load_verify_locations(own or None, folder or None)
+        except (OSError, ssl.SSLError) as bad:
+            message = f"the certificates in SSL_CERT_FILE or SSL_CERT_DIR cannot be read: {bad}"
+            raise ProviderError("configuration", message) from None
+    return context
+
+
+def _is_local(host: str | None) -> bool:
+    if not host or host == "localhost" or host.endswith(".localhost"):
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+class _Sending:
+    """How far one attempt got, told by httpcore's trace."""
+
+    __slots__ = ("sent",)
+
+    def __init__(self) -> None:
+        self.sent = False
+        """The whole request has left."""
+
+    async def trace(self, event: str, _info: object) -> None:
+        if event.endswith("send_request_body.complete"):
+            self.sent = True
+
+
+class _Cleaner:
+    """Takes our keys out of the events of one attempt, should the server echo them."""
+
+    __slots__ = ("_echo", "_kind", "_secrets")
+
+    def __init__(self, secrets: Secrets) -> None:
+        self._secrets = secrets
+        self._kind: type[TextDelta | ReasoningDelta] = TextDelta
+        self._echo: Echo | None = None
+
+    def clean(self, event: StreamEvent) -> list[StreamEvent]:
+        clean = self._secrets.clean_values
+        match event:
+            case TextDelta(text) | ReasoningDelta(text):
+                before = self.rest() if self._kind is not type(event) else []
+                if self._echo is None:
+                    self._echo, self._kind = self._secrets.echo(), type(event)
+                text = self._echo.feed(text)
+                return [*before, self._kind(text)] if text else before
+            case ResponseStarted(request_id, model):
+                return [ResponseStarted(request_id and clean(request_id), model and clean(model))]
+            case ToolCallDelta(name, arguments):
+                return [ToolCallDelta(clean(name), clean(arguments))]
+            case Finished():
+                return [*self.rest(), event]
+            case _:
+                return [event]
+
+    def rest(self) -> list[StreamEvent]:
+        """Return what was held back."""
+        held = self._echo.rest() if self._echo is not None else ""
+        self._echo = None
+        return [self._kind(held)] if held else []
+
+
+class HTTPProvider:
+    """One configured endpoint; implements `core.ports.Provider`. Its connections belong to one event loop."""
+
+    def __init__(
+        self,
+        endpoint: Endpoint,
+        network: Network,
+        wire: WireFormat,
+        secrets: Secrets | None = None,
+        chance: Callable[[], float] = random.random,
+    ) -> None:
+        self._endpoint = endpoint
+        self._network = network
+        self._wire = wire
+        self._secrets = secrets or Secrets()
+        self._chance = chance
+        self._client: httpx.AsyncClient | None = None
+        self._closing: set[asyncio.Task[None]] = set()
+        self._keyed = False
+        """There is a key."""
+        parts = urlsplit(endpoint.base_url)
+        self._local = _is_local(parts.hostname)
+        self._secrets.add(parts.password)
+        for name, value in endpoint.headers.items():
+            if any(word in name.lower() for word in ("key", "auth", "token", "secret", "cookie")):
+                self._secrets.add(value)
+                self._secrets.add(value.partition(" ")[2])
+
+    async def aclose(self) -> None:
+        """Close idle connections."""
+        if self._closing:
+            await asyncio.wait(self._closing)
+        client, self._client = self._client, None
+        if client is not None:
+            await client.aclose()
+
+    async def stream(self, request: Request) -> AsyncGenerator[StreamEvent, None]:
+        """Yield the answer's events, ending with `Finished`.
+
+        Raises ProviderError and nothing else, but for a ConfigurationError of the endpoint's key, which goes through.
+        """
+        attempt, flowing = 1, False
+        while True:
+            cleaner = _Cleaner(self._secrets)
+            try:
+                async with aclosing(self._attempt(request)) as events:
+                    async for event in events:
+                        flowing = flowing or isinstance(event, TextDelta | ReasoningDelta | ToolCallDelta)
+                        for clean in cleaner.clean(event):
+                            yield clean
+            except Failure as failed:
+                failure = failed
+            except ProviderError as failed:
+                failure = failures.named(self._place(request), failed)
+            else:
+                return
+            for event in cleaner.rest():
+                yield event
+            error = failure.error
+            wait = None
+            if not flowing:
+                network = self._network
+                wait = wait_s(
+                    failure.outcome, attempt, network.max_retries, network.backoff_s, self._chance(), time.time()
+                )
+            if wait is None:
+                raise self._final(error, attempt) from None
+            attempt += 1
+            what = self._secrets.clean(failure.what)
+            yield Waiting(error.kind, what, wait, attempt, self._network.max_retries + 1)
+            await asyncio.sleep(wait)
+
+    def _final(self, error: ProviderError, attempts: int) -> ProviderError:
+        """Return the error as it leaves the room: without keys, with the number of attempts."""
+        return ProviderError(
+            error.kind,
+            self._secrets.clean(error.message),
+            status=error.status,
+            request_sent=error.request_sent,
+            attempts=attempts,
+        )
+
+    async def _attempt(self, request: Request) -> AsyncGenerator[StreamEvent, None]:
+        """Send once (twice, when the server refuses an option that it may do without). Raises Failure, ChatError."""
+        key = await self._key()
+        while True:
+            wire = self._wire
+            built = wire.build(request, key)
+            place = self._place(request, built.path)
+            sending = _Sending()
+            async with self._posted(built, place, sending) as body:
+                status, headers = body.status, body.headers
+                if status < 300:
+                    async with aclosing(self._events(body, wire, place)) as events:
+                        async for event in events:
+                            yield event
+                    return
+                if status < 400:
+                    raise failures.redirected(place, status, headers.get("location", ""))
+                words = await self._error_words(body)
+                relaxed = wire.relaxed(words.decode("utf-8", "replace")) if status in (400, 422) else None
+                if relaxed is None:
+                    raise failures.refused(place, status, headers, words, time.time())
+                self._wire = relaxed
+
+    async def _key(self) -> str | None:
+        key = await asyncio.to_thread(self._endpoint.api_key)
+        self._secrets.add(key)
+        if key is not None and not (key.isascii() and key.isprintable() and " " not in key):
+            hint = self._endpoint.key_hint or "config.toml"
+            message = f"the key in {hint} holds white space or a character that no key has; copy it again"
+            raise ProviderError("authentication", message)
+        self._keyed = bool(key)
+        return key or None
+
+    def _place(self, request: Request, path: str = "") -> Place:
+        endpoint, clean = self._endpoint, self._secrets.clean
+        url = clean(self._url(path))
+        return Place(endpoint.provider, url, endpoint.key_hint, self._keyed, request.model.id, clean)
+
+    def _url(self, path: str) -> str:
+        base = urlsplit(self._endpoint.base_url.strip())
+        own_path, _, own_query = path.partition("?")
+        query = "&".join(filter(None, (base.query, own_query)))
+        return urlunsplit((base.scheme, base.netloc, base.path.rstrip("/") + own_path, query, ""))
+
+    async def _connected(self) -> "httpx.AsyncClient":
+        if self._client is None:
+            import httpx
+
+            secure = self._endpoint.base_url.strip().lower().startswith("https:")
+            if secure:
+                context = await asyncio.to_thread(_trust)
+            else:
+                context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # no roots: nothing to verify, nothing to load
+            if self._client is None:
+                self._client = httpx.AsyncClient(
+                    verify=context,
+                    trust_env=not self._local,
+                    follow_redirects=False,
+                    limits=httpx.Limits(max_connections=None, keepalive_expiry=_KEEP_ALIVE_S),
+                )
+        return self._client
+
+    @asynccontextmanager
+    async def _posted(self, built: WireRequest, place: Place, sending: _Sending) -> AsyncGenerator["_Body", None]:
+        """Post, wait for the headers, and hang up in the end. Raises Failure and ProviderError."""
+        if "httpx" not in sys.modules:
+            await asyncio.to_thread(warm)
+        import httpx
+
+        network = self._network
+        try:
+            headers = httpx.Headers({"User-Agent": f"tui-chat/{__version__}", "Accept-Encoding": "identity"})
+            headers.update(built.headers)
+            headers.update(dict(self._endpoint.headers))
+            client = await self._connected()
+            http_request = client.build_request(
+                "POST",
+                self._url(built.path),
+                headers=headers,
+                content=built.body,
+                timeout=httpx.Timeout(network.first_token_timeout_s, connect=network.connect_timeout_s, pool=None),
+                extensions={"trace": sending.trace},
+            )
+            response = await self._sent(client, http_request)
+        except (httpx.InvalidURL, httpx.UnsupportedProtocol, httpx.LocalProtocolError, ValueError, ImportError) as bad:
+            message = f"the request cannot be made: {bad}; check base_url and headers in config.toml, and the proxy"
+            raise ProviderError("configuration", message) from None
+        except httpx.HTTPError as failed:
+            raise self._transport_failure(failed, place, sending) from None
+        http_request.extensions["timeout"]["read"] = None  # from here on silence is measured by `_read`
+        body = _Body(response)
+        try:
+            yield body
+        finally:
+            body.hang_up()
+            await asyncio.shield(self._leave(body.close()))
+
+    async def _sent(self, client: "httpx.AsyncClient", request: "httpx.Request") -> "httpx.Response":
+        """Send in a task of its own; see `_Body`."""
+        sending = asyncio.create_task(client.send(request, stream=True))
+        try:
+            return await asyncio.shield(sending)
+        except asyncio.CancelledError:
+            sending.cancel()
+            _ = self._leave(_orphaned(sending))
+            raise
+
+    def _leave(self, closing: Coroutine[None, None, None]) -> asyncio.Task[None]:
+        """Close in a task of its own; it is kept until it is done."""
+        task = asyncio.create_task(closing)
+        self._closing.add(task)
+        task.add_done_callback(self._closing.discard)
+        return task
+
+    def _transport_failure(self, failed: "httpx.HTTPError", place: Place, sending: _Sending) -> Failure:
+        import httpx
+
+        network = self._network
+        match failed:
+            case httpx.ConnectTimeout():
+                return failures.unreachable(
+                    place, f"no connection within {network.connect_timeout_s:g} s", local=self._local, kind="timeout"
+                )
+            case httpx.TimeoutException():
+                return failures.silent(place, network.first_token_timeout_s, sent=sending.sent, text=False)
+            case httpx.ConnectError() | httpx.ProxyError():
+                cause = _cause(failed)
+                if isinstance(cause, ssl.SSLError):
+                    return failures.untrusted(place, getattr(cause, "verify_message", "") or str(cause))
+                return failures.unreachable(place, _reason(cause), local=self._local)
+            case _:
+                return failures.broken(place, _reason(_cause(failed)), sent=sending.sent, answered=False)
+
+    async def _error_words(self, body: "_Body") -> bytes:
+        """Return the beginning of an error's body: what came in time, whole or not, and never too much."""
+        import httpx
+
+        words = bytearray()
+        until_s = time.monotonic() + _ERROR_BODY_S
+        with suppress(TimeoutError, httpx.HTTPError, ProviderError):
+            inflater = Inflater(body.headers.get("content-encoding", ""))
+            while (piece := await body.read(max(0.0, until_s - time.monotonic()))) is not None:
+                for data in inflater.feed(piece):
+                    words += data
+                    if len(words) >= MAX_ERROR_BODY:
+                        return bytes(words[:MAX_ERROR_BODY])
+        return bytes(words)
+
+    async def _events(self, body: "_Body", wire: WireFormat, place: Place) -> AsyncGenerator[StreamEvent, None]:
+        """Yield what the body says, up to its end marker or its end. Raises Failure and ProviderError."""
+        headers = body.headers
+        yield ResponseStarted(headers.get("x-request-id") or headers.get("request-id"))
+        reading = _Reading(wire.framer(), wire.decoder(), Inflater(headers.get("content-encoding", "")), self._network)
+        broken: Failure | None = None
+        while not reading.decoder.done:
+            try:
+                piece = await self._read(body, reading, place)
+            except Failure as failed:
+                broken = failed
+                break
+            if piece is None:
+                break
+            for event in reading.events(piece):
+                yield event
+        for event in reading.rest():
+            yield event
+        if broken is not None and not reading.decoder.done and reading.decoder.finish_reason is None:
+            raise broken
+        for event in reading.decoder.close():
+            yield event
+        if reading.decoder.done:
+            await body.linger()
+
+    async def _read(self, body: "_Body", reading: "_Reading", place: Place) -> bytes | None:
+        """Return the next bytes, None at the end, which silence is too once the model has finished."""
+        import httpx
+
+        limit_s = reading.patience_s()
+        try:
+            return await body.read(limit_s)
+        except TimeoutError:
+            if reading.decoder.finish_reason is not None:
+                return None
+            raise failures.silent(place, limit_s, sent=True, text=reading.text) from None
+        except httpx.HTTPError as failed:
+            raise failures.broken(place, _reason(_cause(failed)), sent=True, answered=True) from None
+
+
+class _Body:
+    """The body of one answer, read ahead a little in a task of its own.
+
+    Why a task: httpcore awaits while it closes a connection that was cancelled, and a second cancel in that moment (an
+    impatient Esc) would leave the socket open and the model billing. So a cancel of the reader never enters httpcore:
+    the socket is shut at once, without awaiting, and what is left is closed in a task that nobody cancels. It is also
+    cheaper: what came in one read of the socket is handed over in one piece, however many HTTP chunks it was.
+    """
+
+    __slots__ = ("_news", "_pieces", "_pump", "_raw", "_response", "_room", "_size", "headers", "status")
+
+    def __init__(self, response: "httpx.Response") -> None:
+        self.status = response.status_code
+        self.headers: dict[str, str] = dict(response.headers)
+        """Names in lower case."""
+        self._response = response
+        # httpx calls its generator an iterator, but it must be closed
+        self._raw = cast("AsyncGenerator[bytes, None]", response.aiter_raw())
+        self._pieces: list[bytes] = []
+        self._size = 0
+        self._news, self._room = asyncio.Event(), asyncio.Event()
+        self._pump = asyncio.create_task(self._read_ahead())
+
+    async def _read_ahead(self) -> None:
+        try:
+            async for piece in self._raw:
+                self._pieces.append(piece)
+                self._size += len(piece)
+                self._news.set()
+                if self._size >= _AHEAD:
+                    self._room.clear()
+                    await self._room.wait()
+        finally:
+            self._news.set()
+
+    async def read(self, limit_s: float) -> bytes | None:
+        """Return what has come, waiting for it if need be; None at the end. Raises TimeoutError and HTTPError."""
+        if not self._pieces and not self._pump.done():
+            self._news.clear()
+            async with asyncio.timeout(limit_s):
+                await self._news.wait()
+        if not self._pieces:
+            await self._pump
+            return None
+        data = b"".join(self._pieces)
+        self._pieces.clear()
+        self._size = 0
+        self._room.set()
+        return data
+
+    async def linger(self) -> None:
+        """Read on to the end of the body, if it is near: only then can the connection be used again."""
+        import httpx
+
+        until_s = time.monotonic() + _LINGER_S
+        with suppress(TimeoutError, httpx.HTTPError):
+            while await self.read(max(0.0, until_s - time.monotonic())) is not None:
+                pass
+
+    def hang_up(self) -> None:
+        """Shut the socket now, unless the body was read to its end: whatever happens next, the server knows."""
+        if self._response.is_closed:
+            return
+        stream = self._response.extensions.get("network_stream")
+        sock = stream.get_extra_info("socket") if stream is not None else None
+        if sock is not None:
+            with suppress(OSError):
+                sock.shutdown(socket.SHUT_RDWR)
+
+    async def close(self) -> None:
+        """Give the connection back, or close it."""
+        import httpx
+
+        self._pump.cancel()
+        await asyncio.wait((self._pump,))
+        if not self._pump.cancelled():
+            self._pump.exception()  # nobody wants to know any more
+        with suppress(httpx.HTTPError):
+            await self._raw.aclose()
+            await self._response.aclose()
+
+
+async def _orphaned(sending: "asyncio.Task[httpx.Response]") -> None:
+    """Hang up on an answer that came in the very moment in which nobody wanted it any more."""
+    import httpx
+
+    await asyncio.wait((sending,))
+    if not sending.cancelled() and sending.exception() is None:
+        with suppress(httpx.HTTPError):
+            await sending.result().aclose()
+
+
+class _Reading:
+    """One answer's body on its way from bytes to events."""
+
+    __slots__ = ("_finished_at_s", "_framer", "_inflater", "_network", "_size", "decoder", "text")
+
+    def __init__(self, framer: Framer, decoder: Decoder, inflater: Inflater, network: Network) -> None:
+        self.decoder = decoder
+        self.text = False
+        """Answer text flows."""
+        self._framer = framer
+        self._inflater = inflater
+        self._network = network
+        self._size = 0
+        self._finished_at_s: float | None = None
+
+    def patience_s(self) -> float:
+        """Return how long the next silence may be."""
+        network = self._network
+        if self.decoder.finish_reason is None:
+            return network.read_timeout_s if self.text else network.first_token_timeout_s
+        now = time.monotonic()
+        if self._finished_at_s is None:
+            self._finished_at_s = now
+        return max(0.0, self._finished_at_s + network.settle_s - now)
+
+    def events(self, piece: bytes) -> Iterator[StreamEvent]:
+        for data in self._inflater.feed(piece):
+            self._size += len(data)
+            over = self._size - MAX_ANSWER
+            yield from self._decoded(self._framer.feed(data[:-over] if over > 0 else data))
+            if self.decoder.done:
+                return
+            if over > 0:
+                message = f"the answer is larger than {MAX_ANSWER >> 20} MiB and was cut here"
+                raise ProviderError("protocol", message, request_sent=True)
+
+    def rest(self) -> Iterator[StreamEvent]:
+        """Yield what the end of the body completes."""
+        if not self.decoder.done:
+            yield from self._decoded(self._framer.close())
+
+    def _decoded(self, records: list[Record]) -> Iterator[StreamEvent]:
+        for record in records:
+            for event in self.decoder.feed(record):
+                if not self.text and isinstance(event, TextDelta):
+                    self.text = True
+                yield event
+            if self.decoder.done:
+                return
+
+
+def _cause(failed: BaseException) -> BaseException:
+    """Return what is at the bottom of an exception: the system's error, or the one of TLS."""
+    seen = 0
+    while seen < 10:
+        if isinstance(failed, ssl.SSLError):
+            return failed
+        if isinstance(failed, BaseExceptionGroup):
+            below: BaseException | None = failed.exceptions[0]
+        else:
+            below = failed.__cause__ or failed.__context__
+        if below is None:
+            return failed
+        failed = below
+        seen += 1
+    return failed
+
+
+def _reason(cause: BaseException) -> str:
+    if isinstance(cause, OSError) and cause.errno is not None and cause.errno > 0:
+        return os.strerror(cause.errno).lower()  # asyncio puts words of its own around it
+    return str(cause) or type(cause).__name__

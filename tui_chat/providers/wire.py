@@ -1,0 +1,124 @@
+"""What a wire format is: bytes out, records in, events up. No network here, so every format is tested without one.
+
+    Request ─ WireFormat.build ─► WireRequest ─► (client.py) ─► bytes ─ Framer ─► Record ─ Decoder ─► StreamEvent
+
+A format is a frozen value; what one answer needs to remember lives in the `Framer` and the `Decoder`, one of each per
+stream. A decoder never raises while it is fed: an error that the server reports in mid-stream is kept and raised by
+`close`, so that text which came in the same event is not lost.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import NamedTuple, Protocol
+
+from tui_chat.core.events import FinishReason, StreamEvent
+from tui_chat.core.request import Request
+
+
+class Record(NamedTuple):
+    """One event of a stream, as its framing understands it."""
+
+    event: str | None
+    """The event's name, `None` when it has none."""
+    data: str
+
+
+@dataclass(frozen=True, slots=True)
+class WireRequest:
+    """What is posted."""
+
+    path: str
+    """Appended to the endpoint's base URL, e.g. `/chat/completions`."""
+    headers: dict[str, str] = field(repr=False)
+    """Those of the format, the key's among them."""
+    body: bytes
+
+
+class Framer(Protocol):
+    """Cuts bytes into records, wherever the network split them. Raises ProviderError (`protocol`) above its caps."""
+
+    def feed(self, data: bytes) -> list[Record]: ...
+
+    def close(self) -> list[Record]:
+        """Return what the end of the body completes."""
+        ...
+
+
+class Decoder(Protocol):
+    """Turns the records of one answer into events."""
+
+    @property
+    def finish_reason(self) -> FinishReason | None:
+        """Why the model stopped, as soon as the server said so; usage and even text may still follow."""
+        ...
+
+    @property
+    def done(self) -> bool:
+        """True when nothing that follows counts: the end marker came, or an error."""
+        ...
+
+    def feed(self, record: Record) -> list[StreamEvent]:
+        """Return what one record says; never raises."""
+        ...
+
+    def close(self) -> list[StreamEvent]:
+        """Judge the end of the body: return the last events, `Finished` being the very last.
+
+        Raises ProviderError: the error that the server reported, else `stream` when the answer has no end, else
+        `protocol` when nothing in it could be read.
+        """
+        ...
+
+
+class WireFormat(Protocol):
+    """One dialect of asking and answering."""
+
+    def build(self, request: Request, api_key: str | None) -> WireRequest:
+        """Return what to post. Raises ProviderError (`invalid_request`) for an attachment that cannot be sent."""
+        ...
+
+    def framer(self) -> Framer: ...
+
+    def decoder(self) -> Decoder: ...
+
+    def relaxed(self, words: str) -> "WireFormat | None":
+        """Return this format without the option that a refusal names, `None` when it names none of ours."""
+        ...
+
+
+def _no_key() -> str | None:
+    return None
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """One configured provider."""
+
+    provider: str
+    """Its id, e.g. `openai` or `work`."""
+    kind: str
+    """The wire format: `openai`, …, or `demo`."""
+    base_url: str = ""
+    api_key: Callable[[], str | None] = field(default=_no_key, repr=False)
+    """Gets the key when it is needed, `None` = call without one; may run a command, so it is called in a thread."""
+    key_hint: str = ""
+    """Where the key comes from, for error messages: `OPENAI_API_KEY`, `api_key in config.toml`."""
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    """Sent with each request; they win over ours."""
+    models: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Network:
+    """`[network]` of the configuration, and what only tests change."""
+
+    connect_timeout_s: float = 5.0
+    first_token_timeout_s: float = 120.0
+    """The longest silence until answer text flows; headers, comments and reasoning are no silence."""
+    read_timeout_s: float = 30.0
+    """The longest silence once answer text flows."""
+    max_retries: int = 2
+    backoff_s: float = 0.5
+    """The first wait before a retry; it doubles each time."""
+    settle_s: float = 5.0
+    """How long usage is waited for after the finish reason."""
