@@ -60,14 +60,19 @@ class AnswerHead(Widget):
         width, now_s = self.size.width, monotonic()
         self._watch_settling(now_s)
         completion = self._completion
-        name = joined(text(completion.model.short_name, "b $fg"), styled(f"  {self._position}", "$fg2"))
+        name = text(completion.model.short_name, "b $fg")
+        if self._position:
+            name = joined(name, styled(f"  {self._position}", "$fg2"))
+        if self._loud or completion.running:
+            room = max(12, width - min(name.cell_length + 1, width // 3) - 1)
+            figures = meter(completion, now_s, room, self._glyphs, self._estimate if self.settling else None)
+        else:
+            figures = quiet(completion, self._glyphs)
         if completion.model.scripted:
-            name = joined(name, styled("  scripted, no network", "$fg2"))
-        if not (self._loud or completion.running):
-            return row(name, joined(quiet(completion, self._glyphs), " "), width)
-        room = max(12, width - min(len(completion.model.short_name) + 1, width // 3) - 1)
-        before = self._estimate if self.settling else None
-        return row(name, joined(meter(completion, now_s, room, self._glyphs, before), " "), width)
+            free = width - name.cell_length - figures.cell_length - 3
+            said = next((words for words in ("  scripted, no network", "  scripted") if len(words) <= free), "")
+            name = joined(name, styled(said, "$fg2"))
+        return row(name, joined(figures, " "), width)
 
     def render(self) -> Content:
         self._shown = self._draw()

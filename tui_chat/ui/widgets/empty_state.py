@@ -10,7 +10,7 @@ from textual.widget import Widget
 
 from tui_chat.core.model import Model
 from tui_chat.ui.theme import Glyphs
-from tui_chat.ui.widgets.row import hints, joined, row, styled, text
+from tui_chat.ui.widgets.row import fit, hints, joined, row, styled, text
 
 SAMPLE_PROMPT = "Explain SSE in two sentences"
 _MOST = 12
@@ -66,6 +66,8 @@ class EmptyState(Widget, can_focus=True):
     @property
     def _listed(self) -> list[Model]:
         """One row per place where models were found, the chosen model always among them."""
+        if all(model.scripted for model in self._models):
+            return list(self._models)[:_MOST]
         firsts: dict[str, Model] = {}
         for model in self._models:
             firsts.setdefault(model.provider, model)
@@ -129,8 +131,8 @@ class EmptyState(Widget, can_focus=True):
         below = []
         if not real:
             below = [
-                _pair("use a key", "set OPENAI_API_KEY, DEEPSEEK_API_KEY … and start again"),
-                _pair("use a local server", "name it in config.toml: tui-chat config --defaults"),
+                _pair("use a key", "set OPENAI_API_KEY or another, start again"),
+                _pair("use a local server", "name it in config.toml (see README)"),
             ]
         below += [joined(" ", text(note, "$stop")) for note in self._notes]
         return above, rows, below
@@ -149,7 +151,7 @@ class EmptyState(Widget, can_focus=True):
             lines = [*above, *rows][:height]
         top = max(0, (height - len(lines)) // 3)
         self._first_row = top + next((i for i, line in enumerate(lines) if rows and line is rows[0]), 0)
-        return Content("\n").join([*([Content("")] * top), *(joined("  ", line) for line in lines)])
+        return Content("\n").join([*([Content("")] * top), *(joined("  ", fit(line, width)) for line in lines)])
 
 
 def _pair(what: str, how: str) -> Content:
