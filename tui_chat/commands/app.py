@@ -1,0 +1,31 @@
+"""`tui-chat` without a command: the full-screen app."""
+
+import sys
+
+from tui_chat.bootstrap import Ground
+from tui_chat.commands.history import open_history
+from tui_chat.commands.output import say
+from tui_chat.core.errors import ConfigurationError
+
+
+def app(model_name: str | None, conversation_id: str | None, *, latest: bool) -> int:
+    """Run the app; return its exit code."""
+    if not (sys.stdin and sys.stdin.isatty() and sys.stdout and sys.stdout.isatty()):
+        raise ConfigurationError('the app needs a terminal; in a pipe or a script use tui-chat ask "…"')
+    ground = Ground.lay()
+    model = ground.catalog.resolve(model_name) if model_name else None
+    with open_history(ground) as history:
+        conversation = None
+        if conversation_id:
+            conversation = history.store.conversation(conversation_id)
+            if conversation is None:
+                raise ConfigurationError(f"no conversation has the id {conversation_id!r}; -c takes the latest")
+        elif latest:
+            conversation = history.store.latest()
+        from tui_chat.ui.app import run
+
+        services = ground.services(history.store, ground.providers())
+        code = run(services, model=model, conversation_id=conversation.id if conversation else None)
+    if history.failure:
+        say(f"warning: not everything was saved: {history.failure}")
+    return code

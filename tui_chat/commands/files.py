@@ -1,0 +1,68 @@
+"""`tui-chat export` and `tui-chat import`."""
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+from tui_chat.bootstrap import Ground
+from tui_chat.commands.history import open_history
+from tui_chat.commands.output import say, write_text
+from tui_chat.core.errors import ConfigurationError
+from tui_chat.interchange.exporter import exported
+from tui_chat.interchange.json_import import import_json
+
+
+def export(ids: Sequence[str], format_name: str, output: str | None, *, everything: bool) -> int:
+    """Write conversations to stdout or a file; return the exit code."""
+    if bool(ids) == everything:
+        raise ConfigurationError("name the conversations to export by id, or --all")
+    with open_history(Ground.lay()) as history:
+        store = history.store
+        every = store.every_conversation() if everything else []
+        for conversation_id in ids:
+            found = store.conversation(conversation_id)
+            if found is None:
+                raise ConfigurationError(f"no conversation has the id {conversation_id!r}; --all exports every one")
+            every.append(found)
+        text = exported(store, every, format_name)
+    if output is None or output == "-":
+        return write_text(text)
+    _write(Path(output), text)
+    return 0
+
+
+def _write(path: Path, text: str) -> None:
+    """Write a file for its owner alone; a failure leaves what stood there before."""
+    data = text.encode("utf-8", "replace")
+    try:
+        if path.exists() and not path.is_file():
+            path.write_bytes(data)  # a device, a pipe
+            return
+        new = path.with_name(f".{path.name}.{os.getpid()}")
+        try:
+            with os.fdopen(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+                file.write(data)
+            new.replace(path)
+        finally:
+            new.unlink(missing_ok=True)
+    except OSError as failed:
+        raise ConfigurationError(f"{path} cannot be written: {failed.strerror}") from failed
+
+
+def import_file(name: str) -> int:
+    """Add the conversations of a file to the history; return the exit code."""
+    path = Path(name)
+    try:
+        text = path.read_bytes().decode("utf-8-sig")
+    except (OSError, ValueError) as failed:
+        reason = failed.strerror if isinstance(failed, OSError) else "it is not UTF-8 text"
+        raise ConfigurationError(f"{path} cannot be read: {reason}") from failed
+    try:
+        conversations = import_json(text)
+    except ConfigurationError as failed:
+        raise ConfigurationError(f"{path}: {failed.message}") from failed
+    with open_history(Ground.lay()) as history:
+        added = sum(history.store.import_tree(conversation, turns) for conversation, turns in conversations)
+    known = len(conversations) - added
+    say(f"{added} imported" + (f", {known} already there" if known else ""))
+    return 0
