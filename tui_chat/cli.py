@@ -54,7 +54,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"tui-chat {__version__}")
     parser.add_argument("-m", "--model", metavar="MODEL", help="the model to start with, as provider/model")
-    _conversation(parser)
+    _conversation(parser, default=None)
     parser.set_defaults(run=_app)
     commands = parser.add_subparsers(metavar="COMMAND", parser_class=_Parser)
 
@@ -107,12 +107,19 @@ _LATER = {
 }
 
 
-def _conversation(parser: argparse.ArgumentParser) -> None:
+def _conversation(parser: argparse.ArgumentParser, default: object = argparse.SUPPRESS) -> None:
+    """Add the options for going on; they count before a command and behind it, so only the first sets a default."""
     which = parser.add_mutually_exclusive_group()
     which.add_argument(
-        "-c", "--continue", action="store_true", dest="latest", help="go on with the latest conversation"
+        "-c",
+        "--continue",
+        action="store_const",
+        const=True,
+        default=default,
+        dest="latest",
+        help="go on with the latest conversation",
     )
-    which.add_argument("--conversation", metavar="ID", help="go on with this conversation")
+    which.add_argument("--conversation", metavar="ID", default=default, help="go on with this conversation")
 
 
 def _usd(text: str) -> Decimal:
@@ -137,7 +144,7 @@ def _count(text: str) -> int:
 def _app(options: argparse.Namespace) -> int:
     from tui_chat.commands.app import app
 
-    return app(options.model, options.conversation, latest=options.latest)
+    return app(options.model, options.conversation, latest=bool(options.latest))
 
 
 def _ask(options: argparse.Namespace) -> int:
@@ -146,10 +153,10 @@ def _ask(options: argparse.Namespace) -> int:
     return ask(
         AskOptions(
             prompt=options.prompt,
-            models=tuple(options.models),
+            models=tuple([options.model] if options.model else []) + tuple(options.models),
             system=options.system,
             files=tuple(options.files),
-            latest=options.latest,
+            latest=bool(options.latest),
             conversation=options.conversation,
             as_json=options.json,
             quiet=options.quiet,

@@ -9,7 +9,20 @@ import time
 
 import pytest
 
-from tests.loopback import DONE, Drop, Head, Reset, Stall, WaitFor, chat_chunk, chat_stream, chat_usage, reply
+from tests.loopback import (
+    DONE,
+    Drop,
+    Head,
+    Reset,
+    Split,
+    Stall,
+    WaitFor,
+    chat_chunk,
+    chat_stream,
+    chat_usage,
+    gzipped,
+    reply,
+)
 
 ANSWER = chat_stream(["Hel", "lo ", "wörld"], usage=chat_usage(9, 3))
 KEYS = {
@@ -96,6 +109,21 @@ def test_what_json_says_is_what_the_history_keeps(program, work, server):
     for key in ("finish_reason", "usage", "cost_usd", "cost", "timings", "error", "model", "model_served"):
         assert answer[key] == said[key], key
     assert server.requests[0].json["messages"][0] == {"role": "system", "content": "Be brief."}
+
+
+def test_the_object_is_the_same_however_the_network_cuts_the_answer(program, work, server):
+    whole = chat_stream(["Hel", "lo \u2028", "wörld"], reasoning=["höm"], usage=chat_usage(9, 3))
+    server.enqueue(whole)
+    server.enqueue(Split(whole, 1))
+    server.enqueue(Split(whole, 7))
+    server.enqueue(gzipped(whole))
+    answers = [program.run("ask", "--json", "hello").object for _ in range(4)]
+    for answer in answers:
+        assert answer.pop("timings")
+        assert answer.pop("message_id")
+        assert answer.pop("conversation_id")
+    assert answers == [answers[0]] * 4
+    assert answers[0]["text"] == "Hello \u2028wörld"
 
 
 def test_text_is_printed_as_it_comes(program, work, server):
@@ -204,6 +232,13 @@ def test_a_conversation_goes_on_with_everything_before(program, work, server):
     assert [message["content"] for message in server.requests[1].json["messages"]] == ["one", "Hello wörld", "two"]
     assert program.run("ask", "-m", "demo/quick", "--conversation", first["conversation_id"][:14], "three").code == 0
     assert program.run("ask", "-m", "demo/quick", "--conversation", "nobody", "three").code == 2
+
+
+def test_options_count_before_the_command_too(program):
+    first = program.run("-m", "demo/quick", "ask", "--json", "one").object
+    second = program.run("-m", "demo/thinker", "-c", "ask", "--json", "two").object
+    assert first["model"] == "demo/quick"
+    assert (second["model"], second["conversation_id"]) == ("demo/thinker", first["conversation_id"])
 
 
 def test_going_on_with_nothing_is_wrong_usage(program):
