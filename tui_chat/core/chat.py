@@ -251,6 +251,10 @@ class Chat:
         counted = CountedUsage(Usage(count, 0), "estimated", ("input_tokens",))
         return count, cost_of(counted, model.price, self._clock.now())
 
+    async def aclose(self) -> None:
+        """Close idle connections; nothing may be running."""
+        await self._providers.aclose()
+
     def _start_loading(self) -> None:
         if not self._counter.loaded and self._loading is None:
             self._loading = asyncio.create_task(asyncio.to_thread(self._counter.load))

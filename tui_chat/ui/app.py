@@ -175,6 +175,7 @@ class ChatApp(App[None]):
             with suppress(Exception):
                 await worker.wait()
         self.frames.stop()
+        await self._services.chat.aclose()
         self.exit(return_code=return_code)
 
 
