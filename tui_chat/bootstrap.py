@@ -104,6 +104,7 @@ class Ground:
                 network.max_retries,
             ),
             self.secrets,
+            self.counter.count,
         )
 
     def chat(

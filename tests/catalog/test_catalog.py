@@ -64,7 +64,7 @@ def test_every_row_of_the_table_belongs_to_a_vendor_and_has_a_month():
         ("deepseek", "deepseek-chat", ("0.28", "0.028", "0.42")),
         ("deepseek", "deepseek-reasoner", ("0.28", "0.028", "0.42")),
         ("deepseek", "deepseek-v3.2", ("0.28", "0.028", "0.42")),
-        ("gemini", "gemini-2.5-flash", ("0.30", "0.075", "2.50")),
+        ("gemini", "gemini-2.5-flash", ("0.30", "0.03", "2.50")),
         ("openai", "gpt-4.1", ("2.00", "0.50", "8.00")),
         ("anthropic", "claude-sonnet-4-5", ("3.00", "0.30", "15.00")),
     ],

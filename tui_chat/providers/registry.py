@@ -29,12 +29,18 @@ class ProviderSet:
     """All providers of this run; implements `core.ports.Providers`. One is made when it is first asked for."""
 
     def __init__(
-        self, endpoints: Mapping[str, Endpoint], network: Network | None = None, secrets: Secrets | None = None
+        self,
+        endpoints: Mapping[str, Endpoint],
+        network: Network | None = None,
+        secrets: Secrets | None = None,
+        count: Callable[[str], int] | None = None,
     ) -> None:
+        """`count` counts tokens for the demo models, which report their own usage like any server."""
         self._endpoints = endpoints
         self._network = network or Network()
         self.secrets = secrets or Secrets()
         """Every key that was used, for the log's filter."""
+        self._count = count
         self._made: dict[str, Provider] = {}
 
     def provider(self, model: Model) -> Provider:
@@ -50,7 +56,7 @@ class ProviderSet:
         if kind == "demo":
             from tui_chat.providers.demo import DemoProvider
 
-            return DemoProvider()
+            return DemoProvider(self._count)
         if endpoint is None:
             raise ConfigurationError(
                 f"unknown provider {model.provider}; add [providers.{model.provider}] to config.toml"
