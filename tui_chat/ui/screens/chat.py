@@ -14,7 +14,6 @@ from typing import ClassVar
 from textual import events, on
 from textual.app import ComposeResult
 from textual.binding import BindingType
-from textual.containers import Horizontal, Vertical
 from textual.content import Content
 from textual.screen import Screen
 from textual.timer import Timer
@@ -41,6 +40,7 @@ from tui_chat.ui.theme import Glyphs
 from tui_chat.ui.widgets.bindings import binding
 from tui_chat.ui.widgets.composer import Composer
 from tui_chat.ui.widgets.conversation_list import ConversationList
+from tui_chat.ui.widgets.covered import CoveredHorizontal, CoveredVertical
 from tui_chat.ui.widgets.empty_state import SAMPLE_PROMPT, EmptyState
 from tui_chat.ui.widgets.footer import StatusFooter
 from tui_chat.ui.widgets.headline import BelowMark, Headline
@@ -63,6 +63,7 @@ class Start:
 
 
 class ChatScreen(Screen[None]):
+    BLANK = True  # see widgets/covered.py
     """The one screen of the program; everything else is a box over it."""
 
     HORIZONTAL_BREAKPOINTS = [  # noqa: RUF012  Textual's own form
@@ -124,9 +125,9 @@ class ChatScreen(Screen[None]):
         self._footer = StatusFooter()
 
     def compose(self) -> ComposeResult:
-        with Horizontal():
+        with CoveredHorizontal():
             yield self._sidebar
-            with Vertical(id="main"):
+            with CoveredVertical(id="main"):
                 yield self._headline
                 yield self._transcript
                 yield self._empty

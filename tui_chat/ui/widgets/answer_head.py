@@ -41,6 +41,7 @@ class AnswerHead(Widget):
         """Repaint if what would be drawn changed."""
         drawn = self._draw()
         if self._shown is None or not drawn.is_same(self._shown):
+            self._shown = drawn
             self.refresh()
 
     @property
@@ -75,5 +76,6 @@ class AnswerHead(Widget):
         return row(name, joined(figures, " "), width)
 
     def render(self) -> Content:
-        self._shown = self._draw()
+        if self._shown is None or self._shown.cell_length != self.size.width:
+            self._shown = self._draw()
         return self._shown

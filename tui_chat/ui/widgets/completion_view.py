@@ -1,10 +1,14 @@
 """One answer on the screen. It reads a `Completion` and owns no worker: nothing in it knows whether the answer runs."""
 
+from rich.segment import Segment
+from rich.style import Style
 from textual.app import ComposeResult
 from textual.containers import Vertical
 from textual.content import Content
 from textual.events import Click
+from textual.geometry import Region
 from textual.message import Message
+from textual.strip import Strip
 from textual.widgets import Static
 
 from tui_chat.core.completion import Completion, State
@@ -39,6 +43,14 @@ class CompletionView(Vertical):
     CompletionView .reasoning { display: none; }
     CompletionView .reasoning.open { display: block; }
     """
+
+    def render_lines(self, crop: Region) -> list[Strip]:
+        """Draw the gutter and nothing else: the children cover the rest, and every row is the same (see covered.py)."""
+        ground = self.rich_style
+        colour = self.styles.border_left[1].rich_color
+        bar = Segment(self._glyphs.bar if self._cursor else " ", ground + Style.from_color(colour))
+        row = Strip([bar, Segment(" " * (self.outer_size.width - 1), ground)])
+        return [row.crop(crop.x, crop.right)] * crop.height
 
     class Picked(Message):
         """The answer was clicked."""

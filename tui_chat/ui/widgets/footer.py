@@ -22,6 +22,7 @@ class StatusFooter(Widget):
         self._keys, self._figures = keys, figures or [Content("")]
         drawn = self._draw()
         if self._shown is None or not drawn.is_same(self._shown):
+            self._shown = drawn
             self.refresh()
 
     def _draw(self) -> Content:
@@ -34,5 +35,6 @@ class StatusFooter(Widget):
         return row(joined("  ", hints(keys)), joined(right, " "), width)
 
     def render(self) -> Content:
-        self._shown = self._draw()
+        if self._shown is None or self._shown.cell_length != self.size.width:
+            self._shown = self._draw()
         return self._shown

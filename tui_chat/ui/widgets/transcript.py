@@ -30,6 +30,7 @@ class Transcript(VerticalScroll, can_focus=True):
     """The scrolling list of turns."""
 
     DEFAULT_CSS = "Transcript { height: 1fr; width: 1fr; }"
+    BLANK = True  # see covered.py
 
     BINDINGS: ClassVar[list[BindingType]] = [
         binding("answer.copy", "screen.copy_answer"),

@@ -3,7 +3,6 @@
 from datetime import UTC, datetime
 
 from textual.app import ComposeResult
-from textual.containers import Vertical
 from textual.content import Content
 from textual.geometry import Size
 from textual.widget import Widget
@@ -13,6 +12,7 @@ from tui_chat.core.conversation import Turn
 from tui_chat.core.safe_text import safe
 from tui_chat.ui.theme import Glyphs
 from tui_chat.ui.widgets.completion_view import CompletionView
+from tui_chat.ui.widgets.covered import CoveredVertical
 from tui_chat.ui.widgets.row import joined, row, styled, text
 
 _LONGEST = 40
@@ -68,7 +68,7 @@ class PromptView(Widget):
         self.refresh(layout=True)
 
 
-class TurnView(Vertical):
+class TurnView(CoveredVertical):
     """A prompt and the one of its answers that is in view."""
 
     DEFAULT_CSS = "TurnView { height: auto; width: 1fr; }"
