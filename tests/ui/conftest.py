@@ -49,7 +49,7 @@ class Driver:
 
     @property
     def prompt(self) -> str:
-        return self.screen.prompt.text
+        return self.screen.pane.prompt.text
 
     @property
     def answers(self) -> list[Completion]:

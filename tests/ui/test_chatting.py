@@ -16,7 +16,7 @@ def endless(*words):
 
 async def test_the_first_paint_has_the_prompt_focused_and_names_the_models_that_answer(program):
     async with program.running() as driver:
-        assert driver.screen.prompt.has_focus
+        assert driver.screen.pane.prompt.has_focus
         assert driver.shows("work/a")
         assert driver.shows("demo/quick")
         assert driver.shows("Ask anything")

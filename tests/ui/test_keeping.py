@@ -115,7 +115,7 @@ async def test_typing_in_the_list_filters_the_conversations(program):
         assert any("about apples" in line for line in side)
         assert not any("about pears" in line for line in side)
         await driver.press("enter")
-        await driver.until(lambda: driver.shows("about apples") and driver.screen.prompt.has_focus)
+        await driver.until(lambda: driver.shows("about apples") and driver.screen.pane.prompt.has_focus)
 
 
 async def test_a_deleted_conversation_is_gone_and_what_it_cost_stays(program):
@@ -170,7 +170,7 @@ async def test_below_a_hundred_columns_the_sidebar_is_an_overlay(program):
         await driver.until(lambda: driver.shows("/ filter"))
         await driver.press("escape")
         await driver.until(lambda: not driver.shows("/ filter"))
-        assert driver.screen.prompt.has_focus
+        assert driver.screen.pane.prompt.has_focus
 
 
 async def test_a_large_paste_becomes_an_attachment(program):
@@ -178,7 +178,7 @@ async def test_a_large_paste_becomes_an_attachment(program):
     async with program.running() as driver:
         from textual.events import Paste
 
-        driver.screen.prompt.post_message(Paste("x" * 20_000))
+        driver.screen.pane.prompt.post_message(Paste("x" * 20_000))
         await driver.until(lambda: driver.shows("pasted-1.txt"))
         await driver.ask("what is this")
         await driver.until(lambda: driver.answers and driver.idle)
@@ -192,11 +192,11 @@ async def test_reading_back_is_left_alone_while_text_arrives(program):
     program.server.enqueue([SSE, chat_chunk("line\n\n" * 60), WaitFor(gate), chat_stream(["more\n\n" * 40])])
     async with program.running() as driver:
         await driver.ask("long")
-        await driver.until(lambda: driver.screen._transcript.max_scroll_y > 50)
-        driver.screen._transcript.scroll_to(y=5, animate=False, force=True)
+        await driver.until(lambda: driver.screen.pane.transcript.max_scroll_y > 50)
+        driver.screen.pane.transcript.scroll_to(y=5, animate=False, force=True)
         await driver.pilot.pause()
-        driver.screen._transcript.release_anchor()
+        driver.screen.pane.transcript.release_anchor()
         gate.set()
         await driver.until(lambda: driver.idle)
-        assert driver.screen._transcript.scroll_y == 5
+        assert driver.screen.pane.transcript.scroll_y == 5
         assert driver.shows("more below")

@@ -95,22 +95,22 @@ def test_an_answer_that_waits_for_a_retry_counts_down():
 
 
 def test_the_footer_shows_only_what_works_now():
-    idle = footer_keys(Situation("prompt", False, None, False, False, False), {})
+    idle = footer_keys(Situation("prompt", False, None, has_text=False, editing=False), {})
     assert ("enter", "send") in idle
     assert "stop" not in dict(idle).values()
-    busy = footer_keys(Situation("prompt", True, streaming(), False, False, False), {})
+    busy = footer_keys(Situation("prompt", True, streaming(), has_text=False, editing=False), {})
     assert busy[0][1] == "stop"
     assert ("enter", "queue") in busy
 
 
 def test_the_footer_names_the_users_own_keys():
-    keys = footer_keys(Situation("prompt", False, None, False, False, False), {"model.pick": "f2"})
+    keys = footer_keys(Situation("prompt", False, None, has_text=False, editing=False), {"model.pick": "f2"})
     assert ("f2", "model") in keys
 
 
 def test_inside_tmux_the_footer_offers_the_stop_key_that_is_not_delayed(monkeypatch):
     monkeypatch.setenv("TMUX", "/tmp/tmux-0/default,1,0")
-    assert footer_keys(Situation("prompt", True, streaming(), False, False, False), {})[0] == ("^c", "stop")
+    assert footer_keys(Situation("prompt", True, streaming(), has_text=False, editing=False), {})[0] == ("^c", "stop")
 
 
 def test_the_footer_drops_today_then_rate_then_tokens_then_the_chat_and_keeps_the_cost():

@@ -27,10 +27,18 @@ from tui_chat.ui.widgets.bindings import binding
 
 _log = logging.getLogger(__name__)
 _IDLE_S = 0.5
-_ACTIONS = {
+_SCREEN_ACTIONS = {
     "chat.new": "new_chat",
     "chats.show": "show_chats",
     "model.pick": "pick_model",
+    "cursor.up": "move_cursor(-1)",
+    "cursor.down": "move_cursor(1)",
+    "chat.cancel": "cancel",
+    "focus.toggle": "toggle_focus",
+    "app.help": "help",
+}
+"""Binding id → action of the chat screen, for the palette."""
+_ANSWER_ACTIONS = {
     "answer.again": "answer_again",
     "prompt.edit": "edit_prompt",
     "answer.continue": "continue_answer",
@@ -40,17 +48,12 @@ _ACTIONS = {
     "reasoning.toggle": "toggle_reasoning",
     "branch.previous": "branch(-1)",
     "branch.next": "branch(1)",
-    "cursor.up": "move_cursor(-1)",
-    "cursor.down": "move_cursor(1)",
     "cursor.left": "other_answer(-1)",
     "cursor.right": "other_answer(1)",
-    "chat.cancel": "cancel",
     "prompt.editor": "open_editor",
-    "focus.toggle": "toggle_focus",
     "chat.export": "export_chat",
-    "app.help": "help",
 }
-"""Binding id → action of the chat screen, for the palette."""
+"""Binding id → action of the conversation in view."""
 
 
 class ChatApp(App[None]):
@@ -132,11 +135,12 @@ class ChatApp(App[None]):
         """The palette: every action by the sentence that help shows, then the themes."""
         if screen is self._chat_screen:
             for key in KEYMAP:
-                if key.id in _ACTIONS:
-                    action = f"screen.{_ACTIONS[key.id]}"
+                owner = self._chat_screen if key.id in _SCREEN_ACTIONS else self._chat_screen.pane
+                action = _SCREEN_ACTIONS.get(key.id) or _ANSWER_ACTIONS.get(key.id)
+                if action is not None:
                     keys = keys_of(key.id, self._keys)
                     hint = f"{shown(keys)}   {key.id}" if keys else key.id
-                    yield SystemCommand(key.description, hint, partial(self.run_action, action))
+                    yield SystemCommand(key.description, hint, partial(self.run_action, action, owner))
         yield SystemCommand("Change the colours", "theme", self.action_change_theme)
         yield SystemCommand("Quit; what runs is stopped and kept", "^q   app.quit", self.action_quit)
 
@@ -169,7 +173,7 @@ class ChatApp(App[None]):
         self.run_worker(self._leave(return_code=143), group="leave", exit_on_error=False)
 
     async def _leave(self, return_code: int = 0) -> None:
-        await self._chat_screen.save_all()
+        await self._chat_screen.pane.save_all()
         workers = self.streams.cancel_all()
         for worker in workers:
             with suppress(Exception):

@@ -20,6 +20,7 @@ class Session:
     path: list[Turn] = field(default_factory=list)
     queued: str | None = None
     """A prompt that is sent when the running answer ends well."""
+    queued_attachments: tuple[BlobPart, ...] = ()
     held: bool = False
     """The queued prompt waits for Enter: the answer before it was stopped or failed."""
     editing: Turn | None = None
@@ -89,19 +90,24 @@ class Sessions:
 
     # what happens to a session
 
-    def send(self, session: Session, prompt: str, attachments: tuple[BlobPart, ...] = ()) -> tuple[Turn, Turn | None]:
-        """Send a prompt: return the new turn, and the turn in whose place it stands when it is a branch."""
-        replaced = session.editing if session.editing in session.path else None
-        session.editing = None
-        before = session.before(replaced) if replaced is not None else session.path
+    def send(
+        self,
+        session: Session,
+        prompt: str,
+        attachments: tuple[BlobPart, ...] = (),
+        *,
+        in_place_of: Turn | None = None,
+    ) -> Turn:
+        """Send a prompt and return its turn, under way; with `in_place_of` it is a branch beside that turn."""
+        before = session.path if in_place_of is None else session.before(in_place_of)
         draft_id = session.draft_id
         turn = self._chat.start_turn(session.conversation, before, prompt, [session.model], attachments=attachments)
         self._store.save_draft(draft_id, "")
-        if replaced is not None:
-            turn.siblings = (*(replaced.siblings or (replaced.id,)), turn.id)
+        if in_place_of is not None:
+            turn.siblings = (*(in_place_of.siblings or (in_place_of.id,)), turn.id)
         session.path = [*before, turn]
         self._start(session, turn, turn.completions[0])
-        return turn, replaced
+        return turn
 
     def again(self, session: Session, turn: Turn, model: Model, resumes: Completion | None = None) -> Completion:
         """Ask the last prompt once more, or for the rest of a cut answer; return the new answer."""
@@ -113,16 +119,27 @@ class Sessions:
         self.keep(session)
         self._streams.start(session.conversation, turn, completion)
 
-    def queue(self, session: Session, prompt: str) -> None:
+    def queue(self, session: Session, prompt: str, attachments: tuple[BlobPart, ...] = ()) -> None:
         """Keep a prompt until the running answer ends; a second one is added to it."""
         session.queued = f"{session.queued}\n\n{prompt}" if session.queued else prompt
+        session.queued_attachments += attachments
         session.held = False
         self.keep(session)
 
-    def ended(self, conversation_id: str, completion: Completion, *, in_view: bool) -> str | None:
-        """Note that an answer ended; return the queued prompt when it is its turn and the conversation in view.
+    def take_queued(self, session: Session) -> tuple[str, tuple[BlobPart, ...]]:
+        """Return what is queued and forget it."""
+        queued = session.queued or "", session.queued_attachments
+        session.queued, session.queued_attachments, session.held = None, (), False
+        return queued
 
-        Out of view it is sent right here. A stop or a failure holds it back: it never follows a bad answer unasked.
+    def send_queued(self, session: Session) -> Turn:
+        """Send what is queued."""
+        return self.send(session, *self.take_queued(session))
+
+    def ended(self, conversation_id: str, completion: Completion, *, in_view: bool) -> Turn | None:
+        """Note that an answer ended; send what is queued behind it and return its turn.
+
+        A stop or a failure holds the queued prompt back: it never follows a bad answer unasked.
         """
         session = self._open.get(conversation_id)
         if session is None:
@@ -132,14 +149,19 @@ class Sessions:
             session.unseen = "done" if well else "failed"
         if session.queued is None or self._streams.in_conversation(conversation_id):
             return None
-        if not well:
-            session.held = True
-            return None
-        prompt, session.queued = session.queued, None
-        if in_view:
-            return prompt
-        self.send(session, prompt)
-        return None
+        session.held = not well
+        return self.send_queued(session) if well else None
+
+    def save_queued(self) -> None:
+        """Turn what is queued into drafts; called when the app ends."""
+        for session in self._open.values():
+            if session.queued:
+                self._store.save_draft(session.draft_id, session.queued)
+
+    def delete(self, conversation_id: str) -> None:
+        """Delete a conversation with its text; its charges stay."""
+        self._open.pop(conversation_id, None)
+        self._store.delete_conversation(conversation_id)
 
     def choose(self, turn: Turn, completion: Completion) -> None:
         """Make an answer the one that the next prompt goes on from."""

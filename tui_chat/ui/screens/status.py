@@ -27,7 +27,6 @@ class Situation:
     cursor: Completion | None
     has_text: bool
     """Something stands in the prompt."""
-    queued: bool
     editing: bool
 
 

@@ -44,6 +44,9 @@ class EmptyState(Widget, can_focus=True):
             super().__init__()
             self.model = model
 
+    class Entered(Message):
+        """Enter: start with the chosen model."""
+
     class Typed(Message):
         def __init__(self, character: str) -> None:
             super().__init__()
@@ -87,7 +90,7 @@ class EmptyState(Widget, can_focus=True):
                 self.post_message(self.Chosen(models[at]))
                 self.refresh()
             case "enter":
-                self.post_message(self.Typed(""))
+                self.post_message(self.Entered())
             case _ if event.is_printable and event.character:
                 self.post_message(self.Typed(event.character))
             case _:

@@ -27,6 +27,9 @@ class PromptInput(TextArea):
             super().__init__()
             self.text = text
 
+    class Above(Message):
+        """Up at the first line: whoever listens brings back the queued prompt, or walks the history."""
+
     class PastedLarge(Message):
         """A paste too large for the field."""
 
@@ -96,17 +99,17 @@ class PromptInput(TextArea):
 
     def action_cursor_up(self, select: bool = False) -> None:  # noqa: FBT001, FBT002  Textual's signature
         if not select and self.navigator.is_first_wrapped_line(self.cursor_location):
-            self._walk(1)
+            self.post_message(self.Above())
         else:
             super().action_cursor_up(select)
 
     def action_cursor_down(self, select: bool = False) -> None:  # noqa: FBT001, FBT002  Textual's signature
         if not select and self._history is not None and self.navigator.is_last_wrapped_line(self.cursor_location):
-            self._walk(-1)
+            self.walk(-1)
         else:
             super().action_cursor_down(select)
 
-    def _walk(self, step: int) -> None:
+    def walk(self, step: int) -> None:
         """Show an earlier or later prompt; what was being typed comes back at the end."""
         if self._history is None:
             self._history, self._history_at, self._unsent = self._earlier(), -1, self.text

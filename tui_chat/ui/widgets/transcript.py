@@ -5,10 +5,8 @@ view stays where it is. Following the end is a state (Textual's anchor), never i
 """
 
 from collections.abc import Sequence
-from typing import ClassVar
 
 from textual import events
-from textual.binding import BindingType
 from textual.containers import VerticalScroll
 from textual.message import Message
 from textual.reactive import Reactive, ReactiveType
@@ -17,7 +15,6 @@ from textual.widget import Widget
 from tui_chat.core.completion import Completion
 from tui_chat.core.conversation import Turn, on_path
 from tui_chat.ui.theme import Glyphs
-from tui_chat.ui.widgets.bindings import binding
 from tui_chat.ui.widgets.completion_view import CompletionView
 from tui_chat.ui.widgets.turn_view import TurnView
 
@@ -31,20 +28,6 @@ class Transcript(VerticalScroll, can_focus=True):
 
     DEFAULT_CSS = "Transcript { height: 1fr; width: 1fr; }"
     BLANK = True  # see covered.py
-
-    BINDINGS: ClassVar[list[BindingType]] = [
-        binding("answer.copy", "screen.copy_answer"),
-        binding("code.copy", "screen.copy_code"),
-        binding("prompt.edit", "screen.edit_prompt"),
-        binding("answer.again", "screen.answer_again", "r"),
-        binding("answer.discard", "screen.discard_answer"),
-        binding("answer.continue", "screen.continue_answer"),
-        binding("branch.previous", "screen.branch(-1)"),
-        binding("branch.next", "screen.branch(1)"),
-        binding("answer.keep", "screen.keep_answer"),
-        binding("reasoning.toggle", "screen.toggle_reasoning"),
-        binding("app.help", "screen.help", "question_mark"),
-    ]
 
     class Typed(Message):
         """A printable key without a meaning here: it belongs to the prompt."""

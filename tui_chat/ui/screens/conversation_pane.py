@@ -1,0 +1,504 @@
+"""The conversation in view: title, transcript, composer, and everything that can be done with an answer.
+
+It shows one `Session` and pulls what is new when the frame clock says so. It knows neither the sidebar nor the footer:
+the screen around it hears of changes through `Changed`.
+"""
+
+import asyncio
+from collections.abc import Callable
+from pathlib import Path
+from typing import ClassVar
+
+from textual import on
+from textual.app import ComposeResult
+from textual.binding import BindingType
+from textual.message import Message
+from textual.timer import Timer
+from textual.widget import Widget
+
+from tui_chat.core.completion import Completion, State
+from tui_chat.core.context import joined_text
+from tui_chat.core.conversation import Turn
+from tui_chat.core.errors import ChatError
+from tui_chat.core.keymap import keys_of
+from tui_chat.core.message import BlobPart
+from tui_chat.core.model import Model
+from tui_chat.core.services import Services
+from tui_chat.ui import clipboard
+from tui_chat.ui.accounts import Accounts
+from tui_chat.ui.editor import edited
+from tui_chat.ui.sessions import Session, Sessions
+from tui_chat.ui.streams import Streams
+from tui_chat.ui.theme import Glyphs
+from tui_chat.ui.widgets.bindings import binding
+from tui_chat.ui.widgets.composer import Composer
+from tui_chat.ui.widgets.covered import CoveredVertical
+from tui_chat.ui.widgets.empty_state import SAMPLE_PROMPT, EmptyState
+from tui_chat.ui.widgets.headline import BelowMark, Headline
+from tui_chat.ui.widgets.prompt_input import PromptInput
+from tui_chat.ui.widgets.row import joined, styled, text
+from tui_chat.ui.widgets.transcript import Transcript
+
+_ESTIMATE_S = 0.15
+_DRAFT_S = 0.5
+_CUT = ("cancelled", "error", "length", "budget", "interrupted")
+_BUSY = "An answer is running here; stop it first."
+
+
+class ConversationPane(CoveredVertical):
+    """The right part of the screen."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        # single letters: the prompt takes them for itself while it has the focus
+        binding("answer.copy", "copy_answer"),
+        binding("code.copy", "copy_code"),
+        binding("prompt.edit", "edit_prompt"),
+        binding("answer.again", "answer_again", "r"),
+        binding("answer.discard", "discard_answer"),
+        binding("answer.continue", "continue_answer"),
+        binding("branch.previous", "branch(-1)"),
+        binding("branch.next", "branch(1)"),
+        binding("answer.keep", "keep_answer"),
+        binding("reasoning.toggle", "toggle_reasoning"),
+    ]
+
+    class Changed(Message):
+        """What the sidebar or the footer show may be out of date."""
+
+        def __init__(self, *, conversations: bool = False) -> None:
+            super().__init__()
+            self.conversations = conversations
+            """A conversation came, went or moved."""
+
+    def __init__(
+        self,
+        services: Services,
+        sessions: Sessions,
+        streams: Streams,
+        accounts: Accounts,
+        glyphs: Glyphs,
+        keys: dict[str, str],
+        session: Session,
+    ) -> None:
+        super().__init__(id="main")
+        self._services, self._store = services, services.store
+        self._sessions, self._streams, self._accounts = sessions, streams, accounts
+        self.session = session
+        self.newcomer = True
+        """Nothing was ever asked."""
+        self._draft_timer: Timer | None = None
+        self._estimate_timer: Timer | None = None
+        self._headline = Headline()
+        self.transcript = Transcript(glyphs)
+        self.empty = EmptyState(glyphs)
+        self._below = BelowMark(glyphs)
+        self.prompt = PromptInput(services.store.prompts, keys_of("prompt.send", keys), keys_of("prompt.newline", keys))
+        self._composer = Composer(self.prompt)
+
+    def compose(self) -> ComposeResult:
+        yield self._headline
+        yield self.transcript
+        yield self.empty
+        yield self._below
+        yield self._composer
+
+    # what is in view
+
+    async def show(self, session: Session, *, refocus: bool = True) -> None:
+        """Put a session in view; what was half typed in the one before is kept."""
+        before = self.session
+        if before is not session:
+            self._save_draft()
+            self._sessions.leave(before)
+        self.session = session
+        session.unseen = ""
+        self._guard(self._load_draft)
+        await self.transcript.show(session.path)
+        self.show_empty()
+        self._show_queue()
+        self.plan_estimate(0.0)
+        self.post_message(self.Changed(conversations=True))
+        if refocus:
+            self._focus(self.prompt)
+
+    def show_empty(self) -> None:
+        """Show the empty state where nothing was asked yet."""
+        empty = not self.session.path
+        self.transcript.display, self.empty.display = not empty, empty
+        if empty:
+            models = self._services.catalog.usable()
+            self.empty.show(models, self.session.model, newcomer=self.newcomer, notes=self._services.notes)
+        sample = f", or Enter for “{SAMPLE_PROMPT}”" if empty and self.newcomer else ""
+        self.prompt.placeholder = f"Ask anything{sample}"
+
+    def use_model(self, model: Model) -> None:
+        """Send the next prompt to `model`."""
+        self.session.model = model
+        self.show_empty()
+        self.plan_estimate(0.0)
+
+    @property
+    def list(self) -> Widget:
+        """What stands above the composer: the transcript, or the empty state."""
+        return self.transcript if self.transcript.display else self.empty
+
+    @property
+    def cursor(self) -> Completion | None:
+        """The answer under the transcript's cursor."""
+        view = self.transcript.cursor
+        return view.completion if view is not None else None
+
+    @property
+    def _turn(self) -> Turn | None:
+        view = self.transcript.cursor
+        return view.turn if view is not None else None
+
+    @property
+    def _busy(self) -> bool:
+        return bool(self._streams.in_conversation(self.session.conversation.id))
+
+    def frame(self) -> bool:
+        """Take what is new into view; say whether more frames are needed."""
+        active = self.transcript.active_answers
+        for answer in active:
+            answer.take_frame()
+        session = self.session
+        self._below.show(visible=not self.transcript.following and self.transcript.display)
+        self._headline.show(text(session.conversation.title, "b $fg"), self._accounts.gauge(session))
+        trouble = self._store.trouble
+        self._composer.show_trouble(trouble.message if trouble is not None else "")
+        info = text(session.model.short_name, "$fg2")
+        if session.model.scripted:
+            info = joined(info, styled("  scripted", "$fg2"))
+        if session.editing is not None:
+            info = joined(styled("editing: sends a branch", "$stop"), "   ", info)
+        self._composer.show_info(info, self._accounts.to_send)
+        return bool(active)
+
+    def say(self, words: str) -> None:
+        self.notify(words, markup=False, timeout=4)
+
+    def _guard(self, action: Callable[[], None]) -> None:
+        """Run something that reads the store; a failure is said, not raised."""
+        try:
+            action()
+        except ChatError as failed:
+            self.say(failed.message)
+
+    def _focus(self, widget: Widget) -> None:
+        self.screen.set_focus(widget)  # at once, where widget.focus() would let the next key overtake it
+
+    # drafts and the estimate
+
+    def _load_draft(self) -> None:
+        draft = self._store.draft(self.session.draft_id)
+        if self.session.queued is not None:  # it stands in the chip, and in the stored draft only in case of a crash
+            draft = draft.removeprefix(self.session.queued).lstrip("\n")
+        self.prompt.set_text(draft)
+
+    def _save_draft(self) -> None:
+        if self._draft_timer is not None:
+            self._draft_timer.stop()
+            self._draft_timer = None
+        if self.session.editing is None:
+            waiting = [words for words in (self.session.queued, self.prompt.text) if words]
+            self._store.save_draft(self.session.draft_id, "\n\n".join(waiting))
+
+    async def typed_out(self) -> None:
+        """Wait until the characters typed before this key are in the prompt: a bound key overtakes them."""
+        done = asyncio.Event()
+        self.prompt.call_later(done.set)
+        await done.wait()
+
+    async def save_all(self) -> None:
+        """Hand over what is not on disk yet; called when the app ends."""
+        await self.typed_out()
+        self._sessions.save_queued()
+        self._save_draft()
+
+    def plan_estimate(self, delay_s: float = _ESTIMATE_S) -> None:
+        """Count again what sending would cost, soon."""
+        if self._estimate_timer is not None:
+            self._estimate_timer.stop()
+        self._estimate_timer = self.set_timer(max(0.001, delay_s), self._make_estimate)
+
+    def _make_estimate(self) -> None:
+        self._accounts.estimate(self.session, self.prompt.text)
+        self.post_message(self.Changed())
+
+    @on(PromptInput.Changed)
+    def _prompt_changed(self, event: PromptInput.Changed) -> None:
+        event.stop()
+        self.plan_estimate()
+        if self._draft_timer is None:
+            self._draft_timer = self.set_timer(_DRAFT_S, self._save_draft)
+
+    @on(PromptInput.PastedLarge)
+    def _pasted_large(self, event: PromptInput.PastedLarge) -> None:
+        event.stop()
+        name = f"pasted-{len(self._composer.attachments) + 1}.txt"
+        self._composer.attach(BlobPart(name, "text/plain", event.text.encode("utf-8", "surrogatepass")))
+
+    @on(Transcript.Typed)
+    @on(EmptyState.Typed)
+    def _typed(self, event: Transcript.Typed | EmptyState.Typed) -> None:
+        event.stop()
+        self._focus(self.prompt)
+        self.prompt.insert(event.character)
+
+    @on(EmptyState.Entered)
+    async def _entered(self, event: EmptyState.Entered) -> None:
+        event.stop()
+        self._focus(self.prompt)
+        await self._submit(self.prompt.text)
+
+    @on(EmptyState.Chosen)
+    def _model_chosen(self, event: EmptyState.Chosen) -> None:
+        event.stop()
+        self.use_model(event.model)
+
+    @on(Transcript.CursorMoved)
+    def _cursor_moved(self, event: Transcript.CursorMoved) -> None:
+        event.stop()
+        self.post_message(self.Changed())
+
+    @on(BelowMark.Clicked)
+    def _to_the_end(self, event: BelowMark.Clicked) -> None:
+        event.stop()
+        self.transcript.follow()
+
+    # sending
+
+    @on(PromptInput.Submitted)
+    async def _submitted(self, event: PromptInput.Submitted) -> None:
+        event.stop()
+        await self._submit(event.text)
+
+    async def _submit(self, prompt: str) -> None:
+        session, cursor = self.session, self.cursor
+        if not prompt.strip() and not self._composer.attachments:
+            if cursor is not None and cursor.state is State.PAUSED:
+                self._streams.go_on(cursor)
+            elif session.queued is not None and session.held and not self._busy:
+                await self._show_sent(self._sessions.send_queued(session))
+            elif not session.path and self.newcomer:
+                await self._send(SAMPLE_PROMPT)
+            return
+        if not self._busy:
+            await self._send(prompt)
+        elif session.editing is not None:
+            self.say(_BUSY)
+        else:
+            self._sessions.queue(session, prompt, self._composer.take_attachments())
+            self.prompt.set_text("")
+            self._save_draft()
+            self._show_queue()
+
+    async def _send(self, prompt: str) -> None:
+        session = self.session
+        replaced = session.editing if session.editing in session.path else None
+        session.editing = None
+        turn = self._sessions.send(session, prompt, self._composer.take_attachments(), in_place_of=replaced)
+        self.prompt.set_text("")
+        await self._show_sent(turn, replaced)
+
+    async def _show_sent(self, turn: Turn, replaced: Turn | None = None) -> None:
+        if replaced is not None:
+            await self.transcript.cut(replaced)
+        self.newcomer = False
+        self.show_empty()
+        self._show_queue()
+        await self.transcript.add(turn)
+        self.post_message(self.Changed(conversations=True))
+
+    def _show_queue(self) -> None:
+        self._composer.show_queued(self.session.queued, held=self.session.held)
+
+    def take_back_queued(self) -> bool:
+        """Put the queued prompt back into the composer; False when nothing is queued."""
+        if self.session.queued is None or self.prompt.text:
+            return False
+        prompt, attachments = self._sessions.take_queued(self.session)
+        for part in attachments:
+            self._composer.attach(part)
+        self.prompt.set_text(prompt)
+        self._show_queue()
+        return True
+
+    @on(PromptInput.Above)
+    def _above(self, event: PromptInput.Above) -> None:
+        event.stop()
+        if not self.take_back_queued():
+            self.prompt.walk(1)
+
+    async def answer_ended(self, event: Streams.Finished) -> None:
+        """An answer of any conversation ended."""
+        here = event.conversation.id == self.session.conversation.id
+        sent = self._sessions.ended(event.conversation.id, event.completion, in_view=here)
+        if here:
+            if sent is not None:
+                await self._show_sent(sent)
+                self._save_draft()
+            self._show_queue()
+        self.plan_estimate(0.0)
+        self.post_message(self.Changed(conversations=True))
+
+    # stopping
+
+    def stop(self) -> bool:
+        """Stop the answer under the cursor, else the newest of this conversation; False when nothing runs."""
+        cursor = self.cursor
+        stopped = cursor is not None and self._streams.cancel(cursor)
+        if not stopped:
+            here = self._streams.in_conversation(self.session.conversation.id)
+            stopped = bool(here) and self._streams.cancel(here[-1].completion)
+        if stopped and not self.prompt.text:
+            self._focus(self.transcript)
+        return stopped
+
+    def close_topmost(self) -> None:
+        """What Esc does when nothing runs: leave the editing, take off attachments, go back to the prompt."""
+        if self.session.editing is not None:
+            editing, self.session.editing = self.session.editing, None
+            if self.prompt.text == editing.prompt:
+                self._composer.take_attachments()
+                self._guard(self._load_draft)
+            self.post_message(self.Changed())
+        elif self._composer.attachments:
+            self._composer.take_attachments()
+        else:
+            self._focus(self.prompt)
+
+    # the answer under the cursor
+
+    def action_edit_prompt(self) -> None:
+        """Put the prompt of this answer into the composer; sending makes a branch."""
+        turn = self._turn
+        if turn is None:
+            return
+        if self.session.editing is None:
+            self._save_draft()
+        self.session.editing = turn
+        self._composer.take_attachments()
+        for part in turn.attachments:
+            self._composer.attach(part)
+        self.prompt.set_text(turn.prompt)
+        self._focus(self.prompt)
+        self.plan_estimate(0.0)
+
+    async def action_answer_again(self) -> None:
+        """Ask the same prompt once more: a second answer to the last turn, a branch at an earlier one."""
+        turn, session = self._turn, self.session
+        if turn is None:
+            return
+        if self._busy:
+            self.say(_BUSY)
+        elif turn is session.path[-1]:
+            await self._another(turn, session.model)
+        else:
+            sent = self._sessions.send(session, turn.prompt, turn.attachments, in_place_of=turn)
+            await self._show_sent(sent, turn)
+
+    async def action_continue_answer(self) -> None:
+        """Go on where this answer was cut."""
+        turn, cursor = self._turn, self.cursor
+        cut = cursor is not None and cursor.finish_reason in _CUT and bool(cursor.text_log)
+        if turn is None or cursor is None or not cut or turn is not self.session.path[-1]:
+            self.say("Only the last answer can be continued, and only where it was cut.")
+        elif self._busy:
+            self.say(_BUSY)
+        else:
+            await self._another(turn, cursor.model, resumes=cursor)
+
+    async def _another(self, turn: Turn, model: Model, resumes: Completion | None = None) -> None:
+        completion = self._sessions.again(self.session, turn, model, resumes)
+        await self.transcript.show_answer(turn, completion)
+        self.transcript.follow()
+        self.post_message(self.Changed(conversations=True))
+
+    async def action_other_answer(self, step: int) -> None:
+        """Show the answer before or after this one to the same prompt."""
+        turn, cursor = self._turn, self.cursor
+        if turn is None or cursor is None or len(turn.completions) < 2:
+            return
+        if turn is not self.session.path[-1]:
+            self.say("Later turns go on from this answer; e on its prompt starts a branch.")
+            return
+        to = turn.completions[(turn.completions.index(cursor) + step) % len(turn.completions)]
+        self._sessions.choose(turn, to)
+        await self.transcript.show_answer(turn, to)
+        self.plan_estimate(0.0)
+
+    def action_discard_answer(self) -> None:
+        """Leave this answer out of what is sent on, or take it back in."""
+        view = self.transcript.cursor
+        if view is not None and not view.completion.running:
+            self._sessions.discard(view.completion)
+            view.take_frame()
+            self.plan_estimate(0.0)
+
+    async def action_branch(self, step: int) -> None:
+        """Show the branch before or after the one under the cursor."""
+        turn, session = self._turn, self.session
+        if turn is None or turn.id not in turn.siblings:
+            return
+        at = turn.siblings.index(turn.id) + step
+        if self._busy:
+            self.say(_BUSY)
+        elif 0 <= at < len(turn.siblings):
+            self._guard(lambda: self._sessions.go_to_branch(session, turn.siblings[at]))
+            await self.show(session, refocus=False)
+
+    def action_keep_answer(self) -> None:
+        """Go on with this answer: to its end when it is held, else with the next prompt."""
+        cursor = self.cursor
+        if cursor is not None and cursor.state is State.PAUSED:
+            self._streams.go_on(cursor)
+        else:
+            self._focus(self.prompt)
+
+    def action_toggle_reasoning(self) -> None:
+        if (view := self.transcript.cursor) is not None:
+            view.toggle_reasoning()
+
+    def action_copy_answer(self) -> None:
+        turn, cursor = self._turn, self.cursor
+        if turn is not None and cursor is not None:
+            self.copy(joined_text(turn, cursor))
+
+    def action_copy_code(self) -> None:
+        view = self.transcript.cursor
+        blocks = view.code_blocks if view is not None else []
+        if blocks:
+            self.copy(blocks[-1])
+        else:
+            self.say("No code in this answer.")
+
+    def copy(self, words: str) -> None:
+        """Put words into the clipboard and say how."""
+        how = clipboard.copy(words, self.app.copy_to_clipboard, Path(self._services.cache_folder))
+        self.say(f"{len(words):,} characters {how}")
+
+    async def action_open_editor(self) -> None:
+        """Write the prompt in $VISUAL or $EDITOR."""
+        await self.typed_out()
+        try:
+            with self.app.suspend():
+                words = edited(self.prompt.text, Path(self._services.cache_folder))
+        except ChatError as failed:
+            self.say(failed.message)
+            return
+        self.prompt.set_text(words)
+        self._focus(self.prompt)
+
+    def action_export_chat(self) -> None:
+        """Write this conversation into a markdown file."""
+        if not self.session.conversation.stored:
+            self.say("Nothing to export yet.")
+            return
+        try:
+            path = self._services.exporter.write(self.session.conversation.id, "markdown")
+        except ChatError as failed:
+            self.say(failed.message)
+        else:
+            self.say(f"Written to {path}")
