@@ -116,3 +116,25 @@ def test_keys_typed_at_the_very_start_are_not_lost(terminal):
     terminal.start()
     terminal.type("typed early")
     assert "typed early" in terminal.until(lambda screen: "Ask anything" not in screen and "typed early" in screen)
+
+
+def test_an_answer_goes_on_while_the_prompt_is_in_the_editor(configured, server, tmp_path):
+    pipe, script = tmp_path / "pipe", tmp_path / "editor"
+    os.mkfifo(pipe)
+    script.write_text(f'#!/bin/sh\necho EDITING\nread word < {pipe}\nprintf " and more" >> "$1"\n')
+    script.chmod(0o700)
+    gate = threading.Event()
+    exchange = server.enqueue(SSE, chat_chunk("Begun"), WaitFor(gate), chat_stream([" and done"]))
+    configured.start(VISUAL=str(script))
+    configured.until("Ask anything")
+    configured.type("hello")
+    configured.keys("Enter")
+    configured.until("Begun")
+    configured.type("a prompt")
+    configured.keys("C-g")
+    configured.until("EDITING")
+    gate.set()
+    assert exchange.finished.wait(5)
+    pipe.write_text("done\n")
+    screen = configured.until("a prompt and more")
+    assert "Begun and done" in screen

@@ -90,7 +90,7 @@ class Program:
         store, providers = ground.open_store(), ground.providers()
         app = ChatApp(ground.services(store, providers), **options)  # type: ignore[arg-type]
         try:
-            async with app.run_test(size=size) as pilot:
+            async with app.run_test(size=size, notifications=True) as pilot:
                 await pilot.pause()
                 yield Driver(app, pilot)
                 app.streams.cancel_all()

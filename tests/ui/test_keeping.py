@@ -124,6 +124,8 @@ async def test_a_deleted_conversation_is_gone_and_what_it_cost_stays(program):
         await driver.ask("short lived")
         await driver.until(lambda: driver.answers and driver.idle)
         await driver.press("ctrl+s", "delete")
+        await driver.until(lambda: driver.shows("for good?"))
+        await driver.press("delete")
         await driver.until(lambda: not driver.screen._store.conversations())
         await driver.until(lambda: driver.shows("$0.0030") or driver.shows("no chats yet"))
         start = driver.screen._services.clock.now().replace(hour=0, minute=0)
@@ -200,3 +202,48 @@ async def test_reading_back_is_left_alone_while_text_arrives(program):
         await driver.until(lambda: driver.idle)
         assert driver.screen.pane.transcript.scroll_y == 5
         assert driver.shows("more below")
+
+
+async def test_an_attachment_belongs_to_its_conversation_and_never_goes_to_another(program):
+    from textual.events import Paste
+
+    program.server.enqueue([SSE, chat_stream(["without"])])
+    program.server.enqueue([SSE, chat_stream(["with"])])
+    async with program.running() as driver:
+        await driver.type("about this file")
+        driver.screen.pane.prompt.post_message(Paste("s" * 20_000))
+        await driver.until(lambda: driver.shows("pasted-1.txt"))
+        await driver.press("ctrl+n")
+        await driver.until(lambda: not driver.shows("pasted-1.txt"))
+        await driver.press("ctrl+c")
+        await driver.ask("something else")
+        await driver.until(lambda: driver.shows("without") and driver.idle)
+        assert "sss" not in str(program.server.requests[0].json)
+
+
+async def test_what_was_half_typed_before_an_edit_comes_back_after_it(program):
+    for words in ("first", "second"):
+        program.server.enqueue([SSE, chat_stream([words])])
+    async with program.running() as driver:
+        await driver.ask("question")
+        await driver.until(lambda: driver.shows("first") and driver.idle)
+        await driver.type("half typed")
+        await driver.press("ctrl+t", "e")
+        await driver.ask(" rewritten")
+        await driver.until(lambda: driver.shows("second") and driver.idle)
+        assert driver.prompt == "half typed"
+
+
+async def test_running_an_earlier_prompt_again_leaves_what_is_being_typed_alone(program):
+    for words in ("first", "second", "third"):
+        program.server.enqueue([SSE, chat_stream([words])])
+    async with program.running() as driver:
+        for words in ("one", "two"):
+            await driver.ask(words)
+            await driver.until(lambda: driver.answers and driver.idle)
+        await driver.type("half typed")
+        await driver.press("alt+up", "ctrl+r")
+        await driver.until(lambda: driver.shows("third") and driver.idle)
+        assert driver.prompt == "half typed"
+        assert [m["content"] for m in program.server.requests[2].json["messages"]] == ["one"]
+

@@ -1,5 +1,6 @@
 """Conversations as they are open on the screen: the path in view, the model, what is queued and half typed."""
 
+from concurrent.futures import Future
 from dataclasses import dataclass, field
 
 from tui_chat.core.chat import Chat
@@ -23,8 +24,12 @@ class Session:
     queued_attachments: tuple[BlobPart, ...] = ()
     held: bool = False
     """The queued prompt waits for Enter: the answer before it was stopped or failed."""
+    attachments: tuple[BlobPart, ...] = ()
+    """What goes along with the next prompt."""
     editing: Turn | None = None
     """The turn whose prompt is being rewritten: the next send is a branch in its place."""
+    rewritten: str = ""
+    """The prompt as rewritten so far, while another conversation is in view."""
     unseen: str = ""
     """`done` or `failed` when an answer ended while another conversation was in view."""
 
@@ -74,8 +79,10 @@ class Sessions:
 
     def leave(self, session: Session) -> None:
         """Forget a session that is out of view, unless something runs or waits in it."""
-        busy = self._streams.in_conversation(session.conversation.id) or session.queued is not None
-        if not busy:
+        waits = session.queued is not None or session.attachments or session.editing is not None
+        if waits or self._streams.in_conversation(session.conversation.id):
+            self.keep(session)
+        else:
             self._open.pop(session.conversation.id, None)
 
     def live(self, conversation_id: str) -> Session | None:
@@ -100,9 +107,7 @@ class Sessions:
     ) -> Turn:
         """Send a prompt and return its turn, under way; with `in_place_of` it is a branch beside that turn."""
         before = session.path if in_place_of is None else session.before(in_place_of)
-        draft_id = session.draft_id
         turn = self._chat.start_turn(session.conversation, before, prompt, [session.model], attachments=attachments)
-        self._store.save_draft(draft_id, "")
         if in_place_of is not None:
             turn.siblings = (*(in_place_of.siblings or (in_place_of.id,)), turn.id)
         session.path = [*before, turn]
@@ -150,7 +155,12 @@ class Sessions:
         if session.queued is None or self._streams.in_conversation(conversation_id):
             return None
         session.held = not well
-        return self.send_queued(session) if well else None
+        if not well:
+            return None
+        if not in_view:  # the stored draft holds it too, in case of a crash
+            draft = self._store.draft(conversation_id).removeprefix(session.queued).lstrip("\n")
+            self._store.save_draft(conversation_id, draft)
+        return self.send_queued(session)
 
     def save_queued(self) -> None:
         """Turn what is queued into drafts; called when the app ends."""
@@ -158,10 +168,10 @@ class Sessions:
             if session.queued:
                 self._store.save_draft(session.draft_id, session.queued)
 
-    def delete(self, conversation_id: str) -> None:
-        """Delete a conversation with its text; its charges stay."""
+    def delete(self, conversation_id: str) -> Future[None]:
+        """Delete a conversation with its text; its charges stay. Fails with StorageError when it runs elsewhere."""
         self._open.pop(conversation_id, None)
-        self._store.delete_conversation(conversation_id)
+        return self._store.delete_conversation(conversation_id)
 
     def choose(self, turn: Turn, completion: Completion) -> None:
         """Make an answer the one that the next prompt goes on from."""

@@ -3,6 +3,7 @@
 Running answers belong to the app (`Streams`); what is done with one conversation stands in `conversation_pane.py`.
 """
 
+import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import ClassVar
@@ -16,6 +17,7 @@ from textual.widget import Widget
 from tui_chat.core.completion import Completion
 from tui_chat.core.errors import ChatError
 from tui_chat.core.model import Model
+from tui_chat.core.safe_text import one_line
 from tui_chat.core.services import Services
 from tui_chat.ui.accounts import Accounts
 from tui_chat.ui.frame_clock import FrameClock
@@ -96,6 +98,7 @@ class ChatScreen(Screen[None]):
         self._sidebar = Sidebar(glyphs, self._sessions.mark, self._accounts.of_conversation)
         self.pane = ConversationPane(services, self._sessions, streams, self._accounts, glyphs, keys, session)
         self._footer = StatusFooter()
+        self._asked_to_delete = ""
 
     def compose(self) -> ComposeResult:
         with CoveredHorizontal():
@@ -224,12 +227,25 @@ class ChatScreen(Screen[None]):
         if self._streams.in_conversation(event.row.id):
             self.pane.say("An answer is still running there; stop it first.")
             return
-        self._sessions.delete(event.row.id)
+        if self._asked_to_delete != event.row.id:
+            self._asked_to_delete = event.row.id
+            self.pane.say(f"Delete “{one_line(event.row.title, 40)}” for good? Once more deletes it.")
+            self.set_timer(5, self._forget_delete)
+            return
+        self._forget_delete()
+        try:
+            await asyncio.wrap_future(self._sessions.delete(event.row.id))
+        except ChatError as failed:
+            self.pane.say(failed.message)
+            return
         self.pane.say("Deleted. What it cost stays counted.")
         if event.row.id == self.pane.session.conversation.id:
             await self.pane.show(self._sessions.new(self.pane.session.model), refocus=False)
         self._refresh()
         self._frames.request()
+
+    def _forget_delete(self) -> None:
+        self._asked_to_delete = ""
 
     async def action_new_chat(self) -> None:
         await self.pane.typed_out()

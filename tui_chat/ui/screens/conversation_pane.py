@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import ClassVar
 
 from textual import on
-from textual.app import ComposeResult
+from textual.app import ComposeResult, SuspendNotSupported
 from textual.binding import BindingType
 from textual.message import Message
 from textual.timer import Timer
@@ -109,10 +109,12 @@ class ConversationPane(CoveredVertical):
         before = self.session
         if before is not session:
             self._save_draft()
+            before.rewritten = self.prompt.text if before.editing is not None else ""
             self._sessions.leave(before)
         self.session = session
         session.unseen = ""
-        self._guard(self._load_draft)
+        self._guard(self._load_prompt)
+        self._show_attachments()
         await self.transcript.show(session.path)
         self.show_empty()
         self._show_queue()
@@ -190,7 +192,11 @@ class ConversationPane(CoveredVertical):
 
     # drafts and the estimate
 
-    def _load_draft(self) -> None:
+    def _load_prompt(self) -> None:
+        """Put into the composer what was half typed here."""
+        if self.session.editing is not None:
+            self.prompt.set_text(self.session.rewritten)
+            return
         draft = self._store.draft(self.session.draft_id)
         if self.session.queued is not None:  # it stands in the chip, and in the stored draft only in case of a crash
             draft = draft.removeprefix(self.session.queued).lstrip("\n")
@@ -214,7 +220,9 @@ class ConversationPane(CoveredVertical):
         """Hand over what is not on disk yet; called when the app ends."""
         await self.typed_out()
         self._sessions.save_queued()
-        self._save_draft()
+        editing, self.session.editing = self.session.editing, None
+        if editing is None or self.prompt.text != editing.prompt:  # a rewritten prompt becomes the draft
+            self._save_draft()
 
     def plan_estimate(self, delay_s: float = _ESTIMATE_S) -> None:
         """Count again what sending would cost, soon."""
@@ -236,8 +244,16 @@ class ConversationPane(CoveredVertical):
     @on(PromptInput.PastedLarge)
     def _pasted_large(self, event: PromptInput.PastedLarge) -> None:
         event.stop()
-        name = f"pasted-{len(self._composer.attachments) + 1}.txt"
-        self._composer.attach(BlobPart(name, "text/plain", event.text.encode("utf-8", "surrogatepass")))
+        name = f"pasted-{len(self.session.attachments) + 1}.txt"
+        part = BlobPart(name, "text/plain", event.text.encode("utf-8", "surrogatepass"))
+        self._set_attachments((*self.session.attachments, part))
+
+    def _set_attachments(self, parts: tuple[BlobPart, ...]) -> None:
+        self.session.attachments = parts
+        self._show_attachments()
+
+    def _show_attachments(self) -> None:
+        self._composer.show_attachments(self.session.attachments)
 
     @on(Transcript.Typed)
     @on(EmptyState.Typed)
@@ -276,7 +292,7 @@ class ConversationPane(CoveredVertical):
 
     async def _submit(self, prompt: str) -> None:
         session, cursor = self.session, self.cursor
-        if not prompt.strip() and not self._composer.attachments:
+        if not prompt.strip() and not session.attachments:
             if cursor is not None and cursor.state is State.PAUSED:
                 self._streams.go_on(cursor)
             elif session.queued is not None and session.held and not self._busy:
@@ -289,7 +305,8 @@ class ConversationPane(CoveredVertical):
         elif session.editing is not None:
             self.say(_BUSY)
         else:
-            self._sessions.queue(session, prompt, self._composer.take_attachments())
+            self._sessions.queue(session, prompt, session.attachments)
+            self._set_attachments(())
             self.prompt.set_text("")
             self._save_draft()
             self._show_queue()
@@ -298,8 +315,14 @@ class ConversationPane(CoveredVertical):
         session = self.session
         replaced = session.editing if session.editing in session.path else None
         session.editing = None
-        turn = self._sessions.send(session, prompt, self._composer.take_attachments(), in_place_of=replaced)
-        self.prompt.set_text("")
+        draft_id, attachments = session.draft_id, session.attachments
+        self._set_attachments(())
+        turn = self._sessions.send(session, prompt, attachments, in_place_of=replaced)
+        if replaced is None:
+            self._store.save_draft(draft_id, "")
+            self.prompt.set_text("")
+        else:  # what was half typed before the editing comes back
+            self._guard(self._load_prompt)
         await self._show_sent(turn, replaced)
 
     async def _show_sent(self, turn: Turn, replaced: Turn | None = None) -> None:
@@ -319,8 +342,7 @@ class ConversationPane(CoveredVertical):
         if self.session.queued is None or self.prompt.text:
             return False
         prompt, attachments = self._sessions.take_queued(self.session)
-        for part in attachments:
-            self._composer.attach(part)
+        self._set_attachments((*attachments, *self.session.attachments))
         self.prompt.set_text(prompt)
         self._show_queue()
         return True
@@ -361,11 +383,11 @@ class ConversationPane(CoveredVertical):
         if self.session.editing is not None:
             editing, self.session.editing = self.session.editing, None
             if self.prompt.text == editing.prompt:
-                self._composer.take_attachments()
-                self._guard(self._load_draft)
+                self._set_attachments(())
+                self._guard(self._load_prompt)
             self.post_message(self.Changed())
-        elif self._composer.attachments:
-            self._composer.take_attachments()
+        elif self.session.attachments:
+            self._set_attachments(())
         else:
             self._focus(self.prompt)
 
@@ -379,9 +401,7 @@ class ConversationPane(CoveredVertical):
         if self.session.editing is None:
             self._save_draft()
         self.session.editing = turn
-        self._composer.take_attachments()
-        for part in turn.attachments:
-            self._composer.attach(part)
+        self._set_attachments(turn.attachments)
         self.prompt.set_text(turn.prompt)
         self._focus(self.prompt)
         self.plan_estimate(0.0)
@@ -479,12 +499,18 @@ class ConversationPane(CoveredVertical):
         how = clipboard.copy(words, self.app.copy_to_clipboard, Path(self._services.cache_folder))
         self.say(f"{len(words):,} characters {how}")
 
-    async def action_open_editor(self) -> None:
-        """Write the prompt in $VISUAL or $EDITOR."""
+    def action_open_editor(self) -> None:
+        """Write the prompt in $VISUAL or $EDITOR; answers go on meanwhile."""
+        self.run_worker(self._edit_outside(), group="editor", exclusive=True, exit_on_error=False)
+
+    async def _edit_outside(self) -> None:
         await self.typed_out()
         try:
-            with self.app.suspend():
-                words = edited(self.prompt.text, Path(self._services.cache_folder))
+            with self.app.batch_update(), self.app.suspend():  # nothing may paint over the editor
+                words = await edited(self.prompt.text, Path(self._services.cache_folder))
+        except SuspendNotSupported:
+            self.say("This terminal cannot make room for an editor.")
+            return
         except ChatError as failed:
             self.say(failed.message)
             return

@@ -1,5 +1,7 @@
 """Where the next prompt is written: text, what is queued or attached, the model, and what sending costs at least."""
 
+from collections.abc import Sequence
+
 from textual.app import ComposeResult
 from textual.containers import Vertical
 from textual.content import Content
@@ -42,7 +44,7 @@ class Composer(Vertical):
         self.prompt = prompt
         self._chip = _InfoLine(id="chip")
         self._info = _InfoLine(id="info")
-        self.attachments: list[BlobPart] = []
+        self._attachments: Sequence[BlobPart] = ()
         self._queued: tuple[str, bool] | None = None
         self._trouble = ""
 
@@ -66,15 +68,10 @@ class Composer(Vertical):
             self._trouble = words
             self._show_chip()
 
-    def attach(self, part: BlobPart) -> None:
-        self.attachments.append(part)
+    def show_attachments(self, parts: Sequence[BlobPart]) -> None:
+        """Show what goes along with the next prompt."""
+        self._attachments = parts
         self._show_chip()
-
-    def take_attachments(self) -> tuple[BlobPart, ...]:
-        """Return what is attached and forget it."""
-        parts, self.attachments = tuple(self.attachments), []
-        self._show_chip()
-        return parts
 
     def _show_chip(self) -> None:
         parts: list[Content] = []
@@ -92,8 +89,8 @@ class Composer(Vertical):
             )
             if not held:
                 right = joined(styled("↑", "b $fg"), styled(" edit", "$fg2"))
-        parts += [text(f"+ {part.name} ({len(part.data):,} bytes)", "$fg2") for part in self.attachments]
-        if self.attachments and self._queued is None:
+        parts += [text(f"+ {part.name} ({len(part.data):,} bytes)", "$fg2") for part in self._attachments]
+        if self._attachments and self._queued is None:
             right = joined(styled("esc", "b $fg"), styled(" take off", "$fg2"))
         if self._trouble:
             parts.insert(0, text(f"not saved: {self._trouble}", "$fail"))
