@@ -57,6 +57,13 @@ class Terminal:
     def type(self, words: str) -> None:
         self._tmux("send-keys", "-l", "--", words)
 
+    def paste(self, data: bytes) -> None:
+        """Paste as a terminal does, between the marks of a bracketed paste."""
+        file = self._folder / "paste"
+        file.write_bytes(data)
+        self._tmux("load-buffer", str(file))
+        self._tmux("paste-buffer", "-p", "-r")
+
     def screen(self) -> str:
         return self._tmux("capture-pane", "-p")
 

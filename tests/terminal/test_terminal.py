@@ -115,7 +115,7 @@ def test_sigterm_saves_restores_the_terminal_and_ends(configured, server):
 def test_keys_typed_at_the_very_start_are_not_lost(terminal):
     terminal.start()
     terminal.type("typed early")
-    assert "typed early" in terminal.until(lambda screen: "Ask anything" not in screen and "typed early" in screen)
+    assert "typed early" in terminal.until(lambda screen: "typed early" in screen and "to send" in screen)
 
 
 def test_an_answer_goes_on_while_the_prompt_is_in_the_editor(configured, server, tmp_path):
@@ -137,3 +137,18 @@ def test_an_answer_goes_on_while_the_prompt_is_in_the_editor(configured, server,
     assert exchange.finished.wait(5)
     pipe.write_text("done\n")
     configured.until(lambda screen: all(w in screen for w in ("a prompt and more", "Begun and done", "/ filter")))
+
+
+def test_bytes_that_are_no_text_and_pastes_that_break_out_do_no_harm(configured, server):
+    server.enqueue(SSE, chat_stream(["an answer"]))
+    configured.start()
+    configured.until("Ask anything")
+    configured.type("hello")
+    configured.keys("Enter")
+    configured.until("an answer")
+    configured.paste(b"caf\xe9 \x1b[201~\x12\x12\x0c\rtail")
+    configured.until("tail")
+    assert len(server.requests) == 1
+    assert "esc close" not in configured.screen()
+    configured.keys("C-c")
+    configured.until("Ask anything")

@@ -2,6 +2,8 @@
 
 import threading
 
+from textual.events import Paste
+
 from tests.loopback import Head, Stall, WaitFor, chat_chunk, chat_stream, chat_usage, reply, seen
 from tui_chat.core.completion import State
 from tui_chat.ui.widgets.empty_state import SAMPLE_PROMPT
@@ -100,7 +102,7 @@ async def test_two_keys_lead_from_the_stop_to_the_old_prompt_and_sending_it_make
         await driver.ask("first try")
         await driver.until(lambda: driver.shows("Bad"))
         await driver.press("escape", "e")
-        assert driver.prompt == "first try"
+        await driver.until(lambda: driver.prompt == "first try")
         await driver.ask(" again")
         await driver.until(lambda: driver.shows("Better") and driver.idle)
         assert not driver.shows("Bad")
@@ -109,6 +111,37 @@ async def test_two_keys_lead_from_the_stop_to_the_old_prompt_and_sending_it_make
         await driver.press("ctrl+t", "left_square_bracket")
         await driver.until(lambda: driver.shows("Bad"))
         assert driver.shows("branch 1/2")
+
+
+async def test_typing_on_after_a_stop_is_text_and_sends_nothing(program):
+    program.server.enqueue(endless("Wrong"))
+    async with program.running() as driver:
+        await driver.ask("hello")
+        await driver.until(lambda: driver.shows("Wrong"))
+        await driver.press("escape")
+        await driver.type("rather this")
+        await driver.until(lambda: driver.prompt == "rather this")
+        assert len(program.server.requests) == 1
+
+
+async def test_a_paste_after_a_stop_goes_to_the_prompt(program):
+    program.server.enqueue(endless("Wrong"))
+    async with program.running() as driver:
+        await driver.ask("hello")
+        await driver.until(lambda: driver.shows("Wrong"))
+        await driver.press("escape")
+        driver.screen.pane.transcript.post_message(Paste("pasted words"))
+        await driver.until(lambda: driver.prompt == "pasted words")
+
+
+async def test_a_model_without_its_key_is_not_asked(program):
+    more = '[providers.keyed]\nbase_url = "http://127.0.0.1:9/v1"\napi_key_env = "NO_SUCH_KEY"\nmodels = ["b"]\n'
+    async with program.running(more=more) as driver:
+        driver.screen.pane.use_model(driver.screen._services.catalog.resolve("keyed/b"))
+        await driver.until(lambda: driver.shows("NO_SUCH_KEY"))
+        await driver.ask("hello")
+        assert not driver.answers
+        assert driver.prompt == "hello"
 
 
 async def test_r_runs_the_same_prompt_again_and_the_answers_can_be_compared_by_hand(program):

@@ -246,4 +246,3 @@ async def test_running_an_earlier_prompt_again_leaves_what_is_being_typed_alone(
         await driver.until(lambda: driver.shows("third") and driver.idle)
         assert driver.prompt == "half typed"
         assert [m["content"] for m in program.server.requests[2].json["messages"]] == ["one"]
-

@@ -71,7 +71,7 @@ class Accounts:
             self.to_send = styled("ready", "$fg2")
             return
         shown = cost(price)
-        least = f"{self._glyphs.at_least} " if shown not in ("$?", "free") else ""
+        least = "" if shown in ("$?", "free") or "<" in shown else f"{self._glyphs.at_least} "
         shown = f"play {shown}" if price.play else shown
         self.to_send = joined(styled(f"{count:,} tok in   ", "$fg2"), f"{least}{shown}", styled(" to send", "$fg2"))
 

@@ -10,8 +10,10 @@ from collections.abc import Iterable
 from contextlib import suppress
 from functools import partial
 
+from rich.console import RenderableType
 from rich.text import Text
 from textual.app import App, SystemCommand
+from textual.driver import Driver
 from textual.filter import LineFilter
 from textual.screen import Screen
 
@@ -141,7 +143,10 @@ class ChatApp(App[None]):
                     keys = keys_of(key.id, self._keys)
                     hint = f"{shown(keys)}   {key.id}" if keys else key.id
                     yield SystemCommand(key.description, hint, partial(self.run_action, action, owner))
-        yield SystemCommand("Change the colours", "theme", self.action_change_theme)
+        yield SystemCommand("Theme: change the colours", "theme", self.action_change_theme)
+        for word, theme in (("dark", THEMES[0].name), ("light", THEMES[1].name)):
+            hint = f'theme   to keep it: [ui] theme = "textual-{word}"'
+            yield SystemCommand(f"Theme: {word}", hint, partial(setattr, self, "theme", theme))
         yield SystemCommand("Quit; what runs is stopped and kept", "^q   app.quit", self.action_quit)
 
     async def action_quit(self) -> None:
@@ -154,6 +159,20 @@ class ChatApp(App[None]):
             self.set_timer(5, self._forget_quit)
             return
         await self._leave()
+
+    def get_driver_class(self) -> type[Driver]:
+        """Use our own driver in a Linux or macOS terminal; web and Windows have theirs."""
+        base = super().get_driver_class()
+        if base.__name__ != "LinuxDriver":
+            return base
+        from tui_chat.ui.terminal_driver import TerminalDriver
+
+        return TerminalDriver
+
+    def panic(self, *renderables: RenderableType) -> None:  # noqa: ARG002  Textual hands over a traceback
+        """End after a bug in a thread of Textual's, like after any other."""
+        self._return_code = 1
+        self._fatal_error()
 
     def _fatal_error(self) -> None:
         """End after a bug: the log gets the details, the terminal one line.

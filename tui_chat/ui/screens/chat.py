@@ -6,6 +6,7 @@ Running answers belong to the app (`Streams`); what is done with one conversatio
 import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
+from time import monotonic
 from typing import ClassVar
 
 from textual import events, on
@@ -27,7 +28,7 @@ from tui_chat.ui.screens.model_picker import ModelPicker
 from tui_chat.ui.screens.status import Situation, footer_figures, footer_keys
 from tui_chat.ui.sessions import Sessions
 from tui_chat.ui.streams import Streams
-from tui_chat.ui.theme import Glyphs
+from tui_chat.ui.theme import ASCII, Glyphs
 from tui_chat.ui.widgets.bindings import binding
 from tui_chat.ui.widgets.conversation_list import ConversationList
 from tui_chat.ui.widgets.covered import CoveredHorizontal
@@ -36,6 +37,7 @@ from tui_chat.ui.widgets.row import styled
 from tui_chat.ui.widgets.sidebar import Sidebar
 
 _METER_S = 0.1
+_DOUBLE_S = 0.4
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +100,9 @@ class ChatScreen(Screen[None]):
         self._sidebar = Sidebar(glyphs, self._sessions.mark, self._accounts.of_conversation)
         self.pane = ConversationPane(services, self._sessions, streams, self._accounts, glyphs, keys, session)
         self._footer = StatusFooter()
+        self.set_class(glyphs is ASCII, "ascii")
         self._asked_to_delete = ""
+        self._stopped_at_s = float("-inf")
 
     def compose(self) -> ComposeResult:
         with CoveredHorizontal():
@@ -107,9 +111,18 @@ class ChatScreen(Screen[None]):
         yield self._footer
 
     async def on_mount(self) -> None:
-        self.set_focus(self.pane.prompt)
         self._refresh()
         await self.pane.show(self.pane.session, refocus=False)
+        self.set_focus(self.pane.prompt)
+
+    def on_key(self, event: events.Key) -> None:
+        """Keep what was typed before the prompt had the focus: nobody waits for a program to start.
+
+        The prompt takes every printable key for itself, so one that gets here while it has the focus is such a key.
+        """
+        if self.focused is self.pane.prompt and (event.is_printable or event.key == "enter"):
+            self.app.post_message(events.Key(event.key, event.character))
+            event.stop()
 
     # frames
 
@@ -130,11 +143,18 @@ class ChatScreen(Screen[None]):
             self._frames.request()
 
     def _draw_status(self) -> None:
-        pane, session = self.pane, self.pane.session
+        pane, session, view = self.pane, self.pane.session, self.pane.transcript.cursor
         running = [r.completion for r in self._streams.all]
         here = [r.completion for r in self._streams.in_conversation(session.conversation.id)]
         situation = Situation(
-            self._place(), bool(here), pane.cursor, bool(pane.prompt.text), session.editing is not None
+            self._place(),
+            bool(here),
+            pane.cursor,
+            has_text=bool(pane.prompt.text.strip()),
+            editing=session.editing is not None,
+            has_code=view is not None and bool(view.code_blocks),
+            branches=view is not None and len(view.turn.siblings) > 1,
+            answers=view is not None and len(view.turn.completions) > 1,
         )
         today = self._accounts.today(running)
         note = styled("no key needed: play money" if session.model.scripted else "", "$fg2")
@@ -195,6 +215,8 @@ class ChatScreen(Screen[None]):
             self.pane.say(failed.message)
 
     def on_descendant_focus(self, event: events.DescendantFocus) -> None:
+        if event.widget not in (self._sidebar.list, self._sidebar.filter):
+            self._sidebar.clear_filter()
         self.pane.transcript.set_class(event.widget is self.pane.transcript, "-keys")
         self._frames.request()
 
@@ -273,7 +295,9 @@ class ChatScreen(Screen[None]):
             self._leave_sidebar()
         elif self.selections:
             self.clear_selection()
-        elif not self.pane.stop():
+        elif self.pane.stop():
+            self._stopped_at_s = monotonic()
+        elif monotonic() - self._stopped_at_s > _DOUBLE_S:  # a second Esc out of habit must not undo what the first did
             self.pane.close_topmost()
 
     async def action_stop_or_clear(self) -> None:
@@ -288,6 +312,8 @@ class ChatScreen(Screen[None]):
         elif prompt.text:
             prompt.action_select_all()
             prompt.replace("", *prompt.selection)  # ctrl+z brings it back
+            if self.pane.session.editing is not None:
+                self.pane.close_topmost()
         else:
             self.pane.say("^q quits")
 

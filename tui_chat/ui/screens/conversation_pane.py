@@ -12,6 +12,7 @@ from typing import ClassVar
 from textual import on
 from textual.app import ComposeResult, SuspendNotSupported
 from textual.binding import BindingType
+from textual.events import Paste
 from textual.message import Message
 from textual.timer import Timer
 from textual.widget import Widget
@@ -165,7 +166,7 @@ class ConversationPane(CoveredVertical):
         for answer in active:
             answer.take_frame()
         session = self.session
-        self._below.show(visible=not self.transcript.following and self.transcript.display)
+        self._below.show(visible=self.transcript.more_below and self.transcript.display)
         self._headline.show(text(session.conversation.title, "b $fg"), self._accounts.gauge(session))
         trouble = self._store.trouble
         self._composer.show_trouble(trouble.message if trouble is not None else "")
@@ -173,11 +174,14 @@ class ConversationPane(CoveredVertical):
         if session.model.scripted:
             info = joined(info, styled("  scripted", "$fg2"))
         if session.editing is not None:
-            info = joined(styled("editing: sends a branch", "$stop"), "   ", info)
-        self._composer.show_info(info, self._accounts.to_send)
+            info = joined(info, styled("   editing: sends a branch", "$stop"))
+        missing = session.model.missing
+        self._composer.show_info(info, text(missing, "$stop") if missing is not None else self._accounts.to_send)
         return bool(active)
 
     def say(self, words: str) -> None:
+        """Say something in passing; it takes the place of what was said before."""
+        self.app.clear_notifications()
         self.notify(words, markup=False, timeout=4)
 
     def _guard(self, action: Callable[[], None]) -> None:
@@ -262,6 +266,12 @@ class ConversationPane(CoveredVertical):
         self._focus(self.prompt)
         self.prompt.insert(event.character)
 
+    @on(Transcript.Pasted)
+    def _pasted(self, event: Transcript.Pasted) -> None:
+        event.stop()
+        self._focus(self.prompt)
+        self.prompt.post_message(Paste(event.text))
+
     @on(EmptyState.Entered)
     async def _entered(self, event: EmptyState.Entered) -> None:
         event.stop()
@@ -313,6 +323,9 @@ class ConversationPane(CoveredVertical):
 
     async def _send(self, prompt: str) -> None:
         session = self.session
+        if session.model.missing is not None:
+            self.say(f"{session.model.name} cannot be used: {session.model.missing}")
+            return
         replaced = session.editing if session.editing in session.path else None
         session.editing = None
         draft_id, attachments = session.draft_id, session.attachments
@@ -350,8 +363,16 @@ class ConversationPane(CoveredVertical):
     @on(PromptInput.Above)
     def _above(self, event: PromptInput.Above) -> None:
         event.stop()
-        if not self.take_back_queued():
+        if self.newcomer and self.empty.display and not self.prompt.text:
+            self.empty.move(-1)
+        elif not self.take_back_queued():
             self.prompt.walk(1)
+
+    @on(PromptInput.Below)
+    def _under(self, event: PromptInput.Below) -> None:
+        event.stop()
+        if self.empty.display and not self.prompt.text:
+            self.empty.move(1)
 
     async def answer_ended(self, event: Streams.Finished) -> None:
         """An answer of any conversation ended."""
@@ -374,8 +395,9 @@ class ConversationPane(CoveredVertical):
         if not stopped:
             here = self._streams.in_conversation(self.session.conversation.id)
             stopped = bool(here) and self._streams.cancel(here[-1].completion)
-        if stopped and not self.prompt.text:
+        if stopped and not self.prompt.text and not self.transcript.has_focus:
             self._focus(self.transcript)
+            self.transcript.offer_keys()
         return stopped
 
     def close_topmost(self) -> None:

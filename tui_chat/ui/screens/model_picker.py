@@ -36,41 +36,41 @@ class ModelList(ScrollView):
         super().__init__()
         self._all = models
         self._glyphs = glyphs
-        self._models = matching(models, "")
-        self._at = next((i for i, model in enumerate(self._models) if model.name == chosen), 0)
+        self.models = matching(models, "")
+        self._at = next((i for i, model in enumerate(self.models) if model.name == chosen), 0)
 
     def on_mount(self) -> None:
-        self.virtual_size = Size(self.size.width, len(self._models))
+        self.virtual_size = Size(self.size.width, len(self.models))
         self.call_after_refresh(self.move, 0)
 
     def filter(self, words: str) -> None:
-        self._models = matching(self._all, words)
+        self.models = matching(self._all, words)
         self._at = 0
-        self.virtual_size = Size(self.size.width, len(self._models))
+        self.virtual_size = Size(self.size.width, len(self.models))
         self.move(0)
 
     def move(self, step: int) -> None:
-        self._at = max(0, min(len(self._models) - 1, self._at + step))
+        self._at = max(0, min(len(self.models) - 1, self._at + step))
         self.scroll_to_region(Region(0, self._at, 1, 1), animate=False, force=True)
         self.refresh()
 
     @property
     def selected(self) -> Model | None:
-        return self._models[self._at] if self._models else None
+        return self.models[self._at] if self.models else None
 
     def on_click(self, event: events.Click) -> None:
         self.move(int(event.y + self.scroll_y) - self._at)
 
     def render_line(self, y: int) -> Strip:
         at, width = y + int(self.scroll_offset.y), self.size.width
-        content = self._draw(at, width) if at < len(self._models) else Content(" ")
+        content = self._draw(at, width) if at < len(self.models) else Content(" ")
         strips = content.render_strips(
             width, 1, self.visual_style, RenderOptions(self._get_style, {"text_wrap": "nowrap"})
         )
         return strips[0] if strips else Strip.blank(width, self.visual_style.rich_style)
 
     def _draw(self, at: int, width: int) -> Content:
-        model = self._models[at]
+        model = self.models[at]
         here, usable = at == self._at, model.missing is None
         context = window(model.context_window) if model.context_window else ""
         note = "scripted" if model.scripted else text(model.missing or "", "$fg2").plain
@@ -97,17 +97,22 @@ class ModelPicker(ModalScreen[Model | None]):
     def compose(self) -> ComposeResult:
         with Vertical(classes="box"):
             yield self._input
-            yield Static(
-                styled(f"   {self._count} models, $ per million tokens in and out", "$fg2"), markup=False, id="unit"
-            )
+            yield Static(markup=False, id="unit")
             yield self._list
             yield Static(joined("   ", hints([("enter", "use"), ("↑↓", "move"), ("esc", "close")])), markup=False)
 
     def on_mount(self) -> None:
+        self._show_count()
         self._input.focus()
 
     def on_input_changed(self, event: Input.Changed) -> None:
         self._list.filter(event.value)
+        self._show_count()
+
+    def _show_count(self) -> None:
+        shown, usable = len(self._list.models), sum(model.missing is None for model in self._list.models)
+        words = f"   {shown} of {self._count} models, {usable} usable now; $ per million tokens in and out"
+        self.query_one("#unit", Static).update(styled(words, "$fg2"))
 
     def on_input_submitted(self) -> None:
         if (model := self._list.selected) is not None:

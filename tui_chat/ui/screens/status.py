@@ -28,6 +28,12 @@ class Situation:
     has_text: bool
     """Something stands in the prompt."""
     editing: bool
+    has_code: bool = False
+    """The answer under the cursor holds a code block."""
+    branches: bool = False
+    """Its prompt has branches beside it."""
+    answers: bool = False
+    """There are other answers to its prompt."""
 
 
 def footer_keys(now: Situation, overrides: dict[str, str]) -> list[tuple[str, str]]:
@@ -49,13 +55,14 @@ def footer_keys(now: Situation, overrides: dict[str, str]) -> list[tuple[str, st
         case "empty":
             return [("↑↓", "model"), ("enter", "start"), model, commands]
     if now.cursor is not None and now.cursor.state is State.PAUSED and not now.has_text:
-        return [("enter", "go on"), stop, commands]
+        return [key("prompt.send", "go on"), stop, commands]
     keys = [stop] if now.running else []
     send = "queue" if now.running else "send branch" if now.editing else "send"
     keys.append(key("prompt.send", send))
     if now.editing:
         keys.append(("esc", "keep the old"))
-    return [*keys, model, commands, key("chat.new", "new"), key("prompt.newline", "new line")]
+    more = [key("chat.new", "new"), key("app.quit", "quit"), key("app.help", "help"), key("prompt.newline", "new line")]
+    return [*keys, model, commands, *more]
 
 
 def _answer_keys(now: Situation) -> list[tuple[str, str]]:
@@ -64,8 +71,12 @@ def _answer_keys(now: Situation) -> list[tuple[str, str]]:
         return []
     if cursor.running:
         return [("y", "copy")]
+    more = [("[ ]", "branches")] if now.branches else []
+    more += [("alt+←→", "answers")] if now.answers else []
+    if cursor.state in (State.STOPPED, State.BUDGET):
+        more += [("d", "leave out"), ("R", "continue")]
     again = [("r", "again")] if cursor.state in (State.FAILED, State.STOPPED, State.BUDGET) else []
-    return [("e", "edit"), *again, ("y", "copy"), ("c", "copy code")]
+    return [("e", "edit"), *again, ("y", "copy"), *([("c", "copy code")] if now.has_code else []), *more]
 
 
 def footer_figures(

@@ -47,6 +47,8 @@ def _status(completion: Completion, glyphs: Glyphs) -> list[Content]:
             return [_stopped(completion, glyphs)]
         case State.FAILED if completion.error is not None:
             return _failed(completion)
+    if not completion.running and completion.finish_reason == "stop" and not completion.text.strip():
+        return [styled("the model sent no text", "$stop")]
     reason = _ENDINGS.get(completion.finish_reason or "")
     return [styled(reason, "$stop")] if reason and not completion.running else []
 
@@ -116,6 +118,8 @@ def _keys(completion: Completion) -> list[tuple[str, str]]:
             return [("r", "again"), ("e", "edit"), ("^l", "other model"), *more]
         case _ if completion.finish_reason == "length":
             return [("R", "continue"), ("r", "again")]
+        case _ if completion.finish_reason == "stop" and not completion.text.strip():
+            return [("r", "again"), ("^l", "other model")]
         case _ if completion.discarded:
             return [discard]
     return []

@@ -62,7 +62,9 @@ class EmptyState(Widget, can_focus=True):
 
     def show(self, models: Sequence[Model], chosen: Model | None, *, newcomer: bool, notes: Sequence[str] = ()) -> None:
         """Show these models, the chosen one marked; `newcomer` adds a word of welcome."""
-        self._models, self._chosen = models, chosen.name if chosen else None
+        known = chosen is None or any(model.name == chosen.name for model in models)
+        self._models = models if known or chosen is None else [chosen, *models]
+        self._chosen = chosen.name if chosen else None
         self._newcomer, self._notes = newcomer, notes
         self.refresh()
 
@@ -80,15 +82,11 @@ class EmptyState(Widget, can_focus=True):
         return list(firsts.values())[:_MOST]
 
     def on_key(self, event: events.Key) -> None:
-        models = self._listed
-        names = [model.name for model in models]
-        at = names.index(self._chosen) if self._chosen in names else 0
         match event.key:
-            case "up" | "down" if models:
-                at = max(0, min(len(models) - 1, at + (1 if event.key == "down" else -1)))
-                self._chosen = models[at].name
-                self.post_message(self.Chosen(models[at]))
-                self.refresh()
+            case "up":
+                self.move(-1)
+            case "down":
+                self.move(1)
             case "enter":
                 self.post_message(self.Entered())
             case _ if event.is_printable and event.character:
@@ -97,6 +95,18 @@ class EmptyState(Widget, can_focus=True):
                 return
         event.stop()
         event.prevent_default()
+
+    def move(self, step: int) -> None:
+        """Mark another model for the first prompt."""
+        models = self._listed
+        if not models:
+            return
+        names = [model.name for model in models]
+        at = names.index(self._chosen) if self._chosen in names else 0
+        to = models[max(0, min(len(models) - 1, at + step))]
+        self._chosen = to.name
+        self.post_message(self.Chosen(to))
+        self.refresh()
 
     def on_focus(self) -> None:
         self.refresh()
@@ -119,8 +129,8 @@ class EmptyState(Widget, can_focus=True):
             second = styled("These answer now, priced per million tokens in and out.", "$fg2")
         else:
             title = joined(styled("Try it now.", "b $fg"), " Type below and press Enter; no key, no network.")
-            second = styled("The built-in models are scripted: they show the program, for play money.", "$fg2")
-        choose = joined("   ", hints([("tab", "choose another")])) if len(listed) > 1 else Content("")
+            second = styled("The built-in models are scripted and cost play money.", "$fg2")
+        choose = joined("   ", hints([("↑↓", "another"), ("^l", "all models")])) if len(listed) > 1 else Content("")
         above = [title, joined(second, choose) if second.cell_length + choose.cell_length <= width else second]
         rows = []
         for model in listed:
@@ -134,7 +144,7 @@ class EmptyState(Widget, can_focus=True):
         below = []
         if not real:
             below = [
-                _pair("use a key", "set OPENAI_API_KEY or another, start again"),
+                _pair("use a key", "set OPENAI_API_KEY, start again"),
                 _pair("use a local server", "name it in config.toml (see README)"),
             ]
         below += [joined(" ", text(note, "$stop")) for note in self._notes]
@@ -147,9 +157,11 @@ class EmptyState(Widget, can_focus=True):
         above, rows, below = self._text(width)
         airy = height >= len(above) + len(rows) + len(below) + 6
         gap = [Content(""), Content("")] if airy else [Content("")]
-        lines = [*above, *gap, *rows, *(gap if below else []), *below] if self._newcomer else [*above[:0], *rows]
-        if not self._newcomer:
-            lines = [styled("The next prompt goes to the model below.", "$fg2"), *gap, *rows]
+        if self._newcomer:
+            lines = [*above, *gap, *rows, *(gap if below else []), *below]
+        else:
+            said = styled("The next prompt goes to the marked model.   ", "$fg2")
+            lines = [joined(said, hints([("^l", "all models")])), *gap, *rows]
         if height < len(lines):
             lines = [*above, *rows][:height]
         top = max(0, (height - len(lines)) // 3)

@@ -10,6 +10,8 @@ from textual.widgets import TextArea
 LARGE_PASTE = 16_000
 """Characters; a longer paste becomes an attachment: a megabyte in a text area costs seconds."""
 _PASTE_GUARD_S = 0.05
+_JOINERS = ("\u200c", "\u200d")
+"""Invisible, so Textual takes them for controls; emoji and some scripts are spelt with them."""
 _CONTROLS = dict.fromkeys([*range(9), *range(0xB, 0x20), *range(0x7F, 0xA0)])
 
 
@@ -29,6 +31,9 @@ class PromptInput(TextArea):
 
     class Above(Message):
         """Up at the first line: whoever listens brings back the queued prompt, or walks the history."""
+
+    class Below(Message):
+        """Down at the last line, with no history to walk."""
 
     class PastedLarge(Message):
         """A paste too large for the field."""
@@ -67,6 +72,8 @@ class PromptInput(TextArea):
             self._send()
         elif event.key in self._newline_keys:
             self._newline()
+        elif event.character in _JOINERS:
+            self.insert(event.character)
         else:
             await super()._on_key(event)
             return
@@ -106,6 +113,8 @@ class PromptInput(TextArea):
     def action_cursor_down(self, select: bool = False) -> None:  # noqa: FBT001, FBT002  Textual's signature
         if not select and self._history is not None and self.navigator.is_last_wrapped_line(self.cursor_location):
             self.walk(-1)
+        elif not select and not self.text:
+            self.post_message(self.Below())
         else:
             super().action_cursor_down(select)
 

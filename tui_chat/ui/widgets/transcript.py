@@ -10,6 +10,7 @@ from textual import events
 from textual.containers import VerticalScroll
 from textual.message import Message
 from textual.reactive import Reactive, ReactiveType
+from textual.timer import Timer
 from textual.widget import Widget
 
 from tui_chat.core.completion import Completion
@@ -21,6 +22,8 @@ from tui_chat.ui.widgets.turn_view import TurnView
 FIRST_TURNS = 6
 MORE_TURNS = 10
 MOST_TURNS = 200
+HELD_S = 0.3
+"""How long a letter after a stop waits for a second one: people who stop an answer go on typing what they meant."""
 
 
 class Transcript(VerticalScroll, can_focus=True):
@@ -36,6 +39,13 @@ class Transcript(VerticalScroll, can_focus=True):
             super().__init__()
             self.character = character
 
+    class Pasted(Message):
+        """A paste: it belongs to the prompt."""
+
+        def __init__(self, text: str) -> None:
+            super().__init__()
+            self.text = text
+
     class CursorMoved(Message):
         """The cursor stands on another answer."""
 
@@ -46,6 +56,10 @@ class Transcript(VerticalScroll, can_focus=True):
         self._mounted_from = 0
         self._cursor: CompletionView | None = None
         self._filling = False
+        self._offered = self._typing = False
+        self._held: tuple[str, str] | None = None
+        """A letter that waits to be a command or the start of a prompt: key and character."""
+        self._held_timer: Timer | None = None
 
     # what is shown
 
@@ -143,6 +157,11 @@ class Transcript(VerticalScroll, can_focus=True):
         """True while new text keeps the end in view."""
         return self._anchored and not self._anchor_released
 
+    @property
+    def more_below(self) -> bool:
+        """True when there is text below the view."""
+        return not self.following and self.scroll_y < self.max_scroll_y
+
     def follow(self) -> None:
         self.anchor()
 
@@ -177,7 +196,7 @@ class Transcript(VerticalScroll, can_focus=True):
         at = answers.index(self._cursor) if self._cursor in answers else len(answers) - 1
         to = answers[max(0, min(len(answers) - 1, at + step))]
         self._move_cursor(to)
-        if to is answers[-1] and step > 0:
+        if (to is answers[-1] and step > 0) or not self.max_scroll_y:
             self.anchor()
         else:
             self.release_anchor()
@@ -201,21 +220,66 @@ class Transcript(VerticalScroll, can_focus=True):
         else:
             self.move_cursor(step)
 
+    # keys
+
+    def offer_keys(self) -> None:
+        """Take the focus without being asked, after a stop: letters act only when nothing else is typed right after."""
+        self._offered = True
+
+    def on_blur(self) -> None:
+        self._offered = self._typing = False
+        self._forget_held()
+
     def on_key(self, event: events.Key) -> None:
-        match event.key:
-            case "up" | "k":
-                self._step(-1)
-            case "down" | "j":
-                self._step(1)
-            case "end" | "G":
-                self._cursor_to_last()
-                self.anchor()
-            case _ if event.is_printable and event.character and not self._bound(event.key):
-                self.post_message(self.Typed(event.character))
-            case _:
-                return
+        held = self._forget_held()
+        printable = event.character if event.is_printable else None
+        if held is not None and printable is not None:
+            self._type(held[1] + printable)
+        elif printable is not None and (self._typing or not self._bound(event.key)):
+            self._type(printable)
+        elif printable is not None and self._offered:
+            self._held = event.key, printable
+            self._held_timer = self.set_timer(HELD_S, self._act)
+        elif not self._moves(event.key):
+            return
         event.stop()
         event.prevent_default()
+
+    def on_paste(self, event: events.Paste) -> None:
+        event.stop()
+        self.post_message(self.Pasted(event.text))
+
+    def _moves(self, key: str) -> bool:
+        match key:
+            case "up":
+                self._step(-1)
+            case "down":
+                self._step(1)
+            case "end":
+                self._cursor_to_last()
+                self.anchor()
+            case _:
+                return False
+        return True
+
+    def _type(self, characters: str) -> None:
+        """Hand characters to the prompt; those that follow before it has the focus go the same way."""
+        self._typing = True
+        self.post_message(self.Typed(characters))
+
+    async def _act(self) -> None:
+        """Nothing was typed after the letter: it was meant as a command."""
+        held, self._held = self._held, None
+        if held is not None and (active := self.app.active_bindings.get(held[0])) is not None:
+            self._offered = False
+            await self.app.run_action(active.binding.action, active.node)
+
+    def _forget_held(self) -> tuple[str, str] | None:
+        held, self._held = self._held, None
+        if self._held_timer is not None:
+            self._held_timer.stop()
+            self._held_timer = None
+        return held
 
     def _bound(self, key: str) -> bool:
         return key in self.app.active_bindings

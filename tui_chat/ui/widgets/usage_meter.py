@@ -28,6 +28,8 @@ _COLOUR = {
 }
 _WORD = {State.DONE: "", State.SETTLED: "", State.PAUSED: "look"}
 SETTLING_S = 3.0
+_FASTEST = 9_999
+"""Tokens per second; above it the whole answer came at once and the figure says nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +83,7 @@ def slots(completion: Completion, now_s: float) -> Slots:
     return Slots(
         word,
         f"{tokens(count)}{more} tok" if count is not None and (count or state is not State.WAITING) else "",
-        f"{rate:.0f} tok/s" if rate is not None else "",
+        f"{tokens(round(rate))} tok/s" if rate is not None and rate < _FASTEST else "",
         seconds(first) if first is not None else "",
         cost_of(completion),
     )
