@@ -1,16 +1,21 @@
 """config.toml: what it says, and what it says when it is wrong; keys; folders."""
 
+import json
 import re
 import stat
+import threading
+import time
 from dataclasses import fields
 from decimal import Decimal
 from pathlib import Path
 
 import pytest
 
+from tui_chat import api_keys
 from tui_chat.api_keys import find_key
 from tui_chat.config import values
 from tui_chat.config.file import defaults_text, load_config, parse_config
+from tui_chat.config.screen_names import KEYS, THEMES, key_named
 from tui_chat.config.values import Config, ProviderConfig, Secret
 from tui_chat.core.errors import ConfigurationError
 from tui_chat.core.keymap import KEYMAP
@@ -154,6 +159,18 @@ def test_the_tokenizers_are_those_that_come_with_us():
         ("[budget]\nmonthly_usd = 5", "line 2: budget.monthly_usd is not obeyed yet"),
         ('[budget]\nunknown_price = "refuse"', "line 2: budget.unknown_price is not obeyed yet"),
         ('[prices]\nurl = "https://x"', "line 2: prices.url is not obeyed yet"),
+        ('[budget]\nper_answer_usd = 1e999', "budget.per_answer_usd must be a number of at most"),
+        ('[models."a/b"]\ninput_per_mtok = 1e400', "must be a number of at most"),
+        ("[providers.a]\nparams = { x = 1e999 }", "providers.a.params.x must be text, a number"),
+        ('[ui]\ntheme = "gruvbocks"', "line 2: ui.theme must be a theme: textual-dark, textual-light, ansi-dark"),
+        ('[keys]\n"chat.cancel" = ""', 'line 2: keys."chat.cancel" must be a key such as "ctrl+n"'),
+        ('[keys]\n"chat.cancel" = "escape,"', 'line 2: keys."chat.cancel" must be a key such as'),
+        ('[keys]\n"chat.cancel" = "not a key!!"', "'not a key!!' is no key such as"),
+        ('[keys]\n"chat.cancel" = "f2, escpae"', "'escpae' is no key; did you mean escape?"),
+        ('[keys]\n"chat.cancel" = "Ctrl+N"', "'Ctrl+N' is no key; did you mean ctrl+n?"),
+        ('[keys]\n"chat.cancel" = "control-n"', "'control-n' is no key; did you mean ctrl+n?"),
+        ('[keys]\n"chat.cancel" = "ctrl+ctrl+n"', "is no key"),
+        ('[keys]\n"chat.cancel" = "ctrl+"', "is no key"),
         ("a = [1,\n", "not TOML"),
         ("[ui]\ntheme = \n", "line 2: not TOML"),
         ('[ui]\ntheme = "a"\ntheme = "b"', "line 3: not TOML"),
@@ -192,6 +209,32 @@ def test_a_file_that_is_no_text_is_an_error_with_its_line(tmp_path):
 def test_windows_line_ends_and_a_byte_order_mark_are_fine(tmp_path):
     (tmp_path / "config.toml").write_bytes(b'\xef\xbb\xbfdefault_model = "a/b"\r\n[ui]\r\nenter = "newline"\r\n')
     assert load_config(tmp_path / "config.toml").ui.enter == "newline"
+
+
+def test_keys_are_read_as_textual_spells_them():
+    text = '[keys]\n"chat.cancel" = "shift+alt+up, R,question_mark , ctrl+slash,+"\n"chat.export" = ""\n'
+    assert parse_config(text, FILE).ui.keys == {
+        "chat.cancel": "alt+shift+up,R,question_mark,ctrl+slash,+",
+        "chat.export": "",
+    }
+
+
+def test_every_default_key_may_stand_in_the_file():
+    lines = [f"{json.dumps(key.id)} = {json.dumps(key.keys)}" for key in KEYMAP]
+    assert parse_config("[keys]\n" + "\n".join(lines), FILE).ui.keys == {key.id: key.keys for key in KEYMAP}
+
+
+def test_the_names_of_keys_and_themes_are_those_of_textual():
+    from textual.keys import KEY_NAME_REPLACEMENTS, Keys, _character_to_key
+    from textual.theme import BUILTIN_THEMES
+
+    assert set(THEMES) == set(BUILTIN_THEMES)
+    assert {_character_to_key(chr(code)) for code in range(0x21, 0x7F)} <= {
+        *KEYS, *(chr(code) for code in range(0x30, 0x7B)),
+    }  # fmt: skip
+    theirs = {key.value for key in Keys} - {"<any>", "<scroll-up>", "<scroll-down>", "<ignore>", "ctrl-at", "ctrl+@"}
+    assert {name for name in theirs if key_named(name) != name} == set()
+    assert not KEYS & set(KEY_NAME_REPLACEMENTS)
 
 
 # keys
@@ -242,6 +285,34 @@ def test_a_command_runs_once_without_a_shell(tmp_path):
 def test_a_command_that_fails_is_one_line_that_names_it(command):
     with pytest.raises(ConfigurationError, match=r"^providers\.a\.api_key_cmd .*run it by hand$"):
         find_key("a", ProviderConfig(api_key_cmd=command), None, {}).get()
+
+
+@pytest.mark.parametrize("command", ["sleep 60", "sh -c 'sleep 61 & wait'"], ids=["itself", "a child of it"])
+def test_a_command_that_hangs_can_be_stopped_at_once(command):
+    found = find_key("a", ProviderConfig(api_key_cmd=command), None, {})
+    failures: list[str] = []
+
+    def wait() -> None:
+        with pytest.raises(ConfigurationError) as stopped:
+            found.get()
+        failures.append(stopped.value.message)
+
+    waiting = [threading.Thread(target=wait) for _ in range(2)]
+    for thread in waiting:
+        thread.start()
+    time.sleep(0.2)
+    at = time.monotonic()
+    found.stop()
+    for thread in waiting:
+        thread.join(5)
+    assert time.monotonic() - at < 1
+    assert failures == ["providers.a.api_key_cmd was stopped; run it by hand"] * 2
+
+
+def test_a_command_that_hangs_is_given_up(monkeypatch):
+    monkeypatch.setattr(api_keys, "COMMAND_TIMEOUT_S", 0.1)
+    with pytest.raises(ConfigurationError, match="gave no key within"):
+        find_key("a", ProviderConfig(api_key_cmd="sleep 60"), None, {}).get()
 
 
 # folders

@@ -1,15 +1,21 @@
 """Where a provider's key comes from: the environment, then a command, then config.toml.
 
-A command runs only when its provider is used, once, and without a shell. What is wrong with a key is said without
-showing any of it.
+A command runs only when its provider is used, once, and without a shell. It may hang (a locked password store), so
+whoever waits for it can be sent away: `FoundKey.stop` ends the wait at once, whatever the command does. What is wrong
+with a key is said without showing any of it.
 """
 
 import threading
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from tui_chat.config.values import ProviderConfig
 from tui_chat.core.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from subprocess import Popen
 
 COMMAND_TIMEOUT_S = 30.0
 
@@ -22,6 +28,8 @@ class FoundKey:
     """Where it comes from, as a few words; empty when there is none."""
     missing: str | None = None
     """Why the provider cannot be used, as one line that says what to do."""
+    stop: Callable[[], None] = field(default=lambda: None, repr=False)
+    """Ends a `get` that waits for a command, and those that come after it; from any thread."""
 
 
 def find_key(provider: str, config: ProviderConfig, variable: str | None, environ: Mapping[str, str]) -> FoundKey:
@@ -34,7 +42,8 @@ def find_key(provider: str, config: ProviderConfig, variable: str | None, enviro
         return _checked(environ[name], name)
     if config.api_key_cmd:
         source = f"providers.{provider}.api_key_cmd"
-        return FoundKey(_Command(config.api_key_cmd, source).key, source)
+        command = _Command(config.api_key_cmd, source)
+        return FoundKey(command.key, source, stop=command.stop)
     if config.api_key is not None:
         return _checked(config.api_key.reveal(), f"providers.{provider}.api_key in config.toml")
     missing = f"set {name}, or api_key_cmd in [providers.{provider}] of config.toml" if name else None
@@ -64,6 +73,9 @@ class _Command:
         self._source = source
         self._key: str | None = None
         self._lock = threading.Lock()
+        self._child: Popen[bytes] | None = None
+        self._stopped = False
+        self._wake = threading.Event()
 
     def key(self) -> str:
         with self._lock:
@@ -71,26 +83,52 @@ class _Command:
                 self._key = self._run()
             return self._key
 
+    def stop(self) -> None:
+        """Kill the command; whoever waits for its key goes on without."""
+        self._stopped = True
+        self._wake.set()
+        self._kill()
+
     def _run(self) -> str:
         import shlex
         import subprocess
 
+        if self._stopped:
+            raise self._error("was stopped")
         try:
-            done = subprocess.run(  # noqa: S603  the user's own command, without a shell
+            child = self._child = subprocess.Popen(  # noqa: S603  the user's own command, without a shell
                 shlex.split(self._command),
                 stdin=subprocess.DEVNULL,
-                capture_output=True,
-                timeout=COMMAND_TIMEOUT_S,
-                check=False,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.DEVNULL,
             )
-        except subprocess.TimeoutExpired as failed:
-            raise self._error(f"gave no key within {COMMAND_TIMEOUT_S:.0f} s") from failed
         except (OSError, ValueError) as failed:
             reason = failed.strerror if isinstance(failed, OSError) else failed
             raise self._error(f"cannot be run: {reason}") from failed
-        if done.returncode:
-            raise self._error(f"ended with {done.returncode}")
-        lines = done.stdout.decode("utf-8", "replace").splitlines()
+        printed: list[bytes] = []
+
+        def read() -> None:
+            printed.append(child.communicate()[0])
+            self._wake.set()
+
+        # a thread of its own: a child of the command may hold the pipe open for longer than anybody wants to wait
+        threading.Thread(target=read, name="api-key-command", daemon=True).start()
+        ended = self._wake.wait(COMMAND_TIMEOUT_S)
+        self._wake.clear()
+        if not printed:
+            self._kill()
+            raise self._error("was stopped" if ended else f"gave no key within {COMMAND_TIMEOUT_S:.0f} s")
+        if child.returncode:
+            raise self._error(f"ended with {child.returncode}")
+        return self._first_line(printed[0])
+
+    def _kill(self) -> None:
+        if self._child is not None:
+            with suppress(OSError):
+                self._child.kill()
+
+    def _first_line(self, printed: bytes) -> str:
+        lines = printed.decode("utf-8", "replace").splitlines()
         key, problem = _judge(lines[0] if lines else "", f"the first line of {self._source}")
         if problem:
             raise ConfigurationError(problem, kind="authentication")

@@ -25,7 +25,8 @@ from tui_chat.core.budget import SpendLimit
 from tui_chat.core.chat import Chat
 from tui_chat.core.counter import Clock
 from tui_chat.core.errors import ConfigurationError, StorageError
-from tui_chat.core.ports import Providers, Store
+from tui_chat.core.model import Model
+from tui_chat.core.ports import Provider, Providers, Store
 from tui_chat.core.services import Services
 from tui_chat.paths import Home, find_home, make_private_folder, open_private, readable_by_others
 from tui_chat.providers.demo import DemoProvider
@@ -59,6 +60,8 @@ class Ground:
     counter: TiktokenCounter
     notes: tuple[str, ...] = ()
     """Warnings for the user, a line each."""
+    stop_keys: tuple[Callable[[], None], ...] = field(default=(), repr=False)
+    """Each ends the command that is running for a key."""
 
     @classmethod
     def lay(cls, environ: Mapping[str, str] = os.environ) -> "Ground":
@@ -84,7 +87,8 @@ class Ground:
         notes = [note for plan in plans for note in plan.notes]
         notes += [f"{home.config}: {line}" for line in catalog.unknown_names()]
         endpoints = tuple(plan.endpoint for plan in plans)
-        return cls(home, config, catalog, endpoints, secrets, SystemClock(), TiktokenCounter(), tuple(notes))
+        stop_keys = tuple(plan.stop_key for plan in plans)
+        return cls(home, config, catalog, endpoints, secrets, SystemClock(), TiktokenCounter(), tuple(notes), stop_keys)
 
     def open_store(self, on_failure: Callable[[StorageError], None] | None = None) -> "SQLiteStore":
         """Open the history; `on_failure` is called, in a thread, for every write that failed. Raises StorageError."""
@@ -92,10 +96,10 @@ class Ground:
 
         return open_store(self.home.database, self.clock, on_failure)
 
-    def providers(self) -> ProviderSet:
+    def providers(self) -> Providers:
         """Return the providers; their connections belong to the event loop that uses them first."""
         network = self.config.network
-        return ProviderSet(
+        providers = ProviderSet(
             {endpoint.provider: endpoint for endpoint in self.endpoints},
             Network(
                 network.connect_timeout_s,
@@ -106,6 +110,7 @@ class Ground:
             self.secrets,
             self.counter.count,
         )
+        return _ProvidersWithKeys(providers, self.stop_keys)
 
     def chat(
         self, providers: Providers, store: Store, *, run_limit: SpendLimit | None = None, keep_text: bool = True
@@ -150,11 +155,28 @@ def config_reference() -> str:
 
 
 @dataclass(frozen=True, slots=True)
+class _ProvidersWithKeys:
+    """Providers whose end also ends the commands that fetch keys: the loop would wait for their threads."""
+
+    providers: ProviderSet
+    stop_keys: tuple[Callable[[], None], ...]
+
+    def provider(self, model: Model) -> Provider:
+        return self.providers.provider(model)
+
+    async def aclose(self) -> None:
+        for stop in self.stop_keys:
+            stop()
+        await self.providers.aclose()
+
+
+@dataclass(frozen=True, slots=True)
 class _Plan:
     """One provider, as the catalog and as the network see it."""
 
     entry: ProviderEntry
     endpoint: Endpoint
+    stop_key: Callable[[], None]
     notes: list[str] = field(default_factory=list)
 
 
@@ -190,7 +212,7 @@ def _plan(name: str, config: Config, presets: Mapping[str, Preset], environ: Map
         notes.append(f"others can read the key of {name} in {home.config}; run: chmod 600 {home.config}")
     if key.source and base_url.startswith("http://") and not _is_loopback(base_url):
         notes.append(f"the key of {name} goes to {base_url} unencrypted; use https")
-    return _Plan(entry, endpoint, notes)
+    return _Plan(entry, endpoint, key.stop, notes)
 
 
 def _refused(name: str, kind: str, said: ProviderConfig) -> str | None:

@@ -3,12 +3,16 @@
 import json
 import resource
 import signal
+import sqlite3
 import stat
+import subprocess
 import threading
 import time
+from contextlib import closing
 
 import pytest
 
+from tests.cli.conftest import PROGRAM
 from tests.loopback import (
     DONE,
     Drop,
@@ -461,6 +465,23 @@ def test_a_signal_while_the_server_says_nothing_ends_it_at_once(program, work, s
     assert exchange.hung_up.wait(5)
 
 
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_key_command_that_hangs_does_not_hold_up_a_stop(program, work, number, code):
+    mark = program.home / "running"
+    work(provider=f"api_key_cmd = 'sh -c \"touch {mark}; sleep 60\"'")
+    with program.start("ask", "--json", "hello") as process:
+        until = time.monotonic() + 10
+        while not mark.exists() and time.monotonic() < until:
+            time.sleep(0.01)
+        at = time.monotonic()
+        process.send_signal(number)
+        out, err = process.communicate(timeout=10)
+    assert time.monotonic() - at < 1
+    assert process.returncode == code
+    assert json.loads(out)["error"]["kind"] == "cancelled"
+    assert b"Traceback" not in err
+
+
 def test_a_signal_while_the_prompt_is_read_is_an_object_too(program):
     with program.start("ask", "--json", "-m", "demo/quick", stdin=-1) as process:
         time.sleep(0.6)
@@ -499,9 +520,10 @@ def test_a_closed_stdout_is_noticed_while_the_server_says_nothing(program, work,
 
 
 def test_a_reader_who_does_not_read_cannot_hold_up_a_stop(program, work, server):
-    server.enqueue(Head(), *[chat_chunk("x" * 50_000) for _ in range(8)], Stall())
+    exchange = server.enqueue(Head(), *[chat_chunk("x" * 50_000) for _ in range(8)], Stall())
     with program.start("ask", "hello") as process:
-        time.sleep(1.2)
+        assert exchange.requested.wait(10)
+        time.sleep(1)
         process.send_signal(signal.SIGTERM)
         process.wait(5)
         process.stdout.close()
@@ -519,7 +541,34 @@ def test_a_full_stdout_is_said_in_one_line(program, work, server):
     assert exchange.hung_up.wait(5)
 
 
+@pytest.mark.parametrize("form", [[], ["--json"]])
+def test_a_stdout_that_is_closed_at_the_start_costs_nothing(program, work, server, form):
+    ended = subprocess.run(
+        ["sh", "-c", '"$@" >&-', "sh", *PROGRAM, "ask", *form, "hello"],
+        env=program.environ, stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, timeout=20, check=False,
+    )  # fmt: skip
+    assert (ended.returncode, ended.stderr) == (141, b"")
+    assert server.requests == []
+
+
 # the history
+
+
+def test_a_lock_of_another_program_does_not_hold_up_the_answer(program, work, server):
+    server.enqueue(ANSWER)
+    program.run("ask", "-q", "before")
+    exchange = server.enqueue(ANSWER)
+    with closing(sqlite3.connect(program.home / "chats.db", isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        at = time.monotonic()
+        with program.start("ask", "-q", "hello") as process:
+            assert exchange.requested.wait(10)
+            assert time.monotonic() - at < 3, "of which the start of the program is the most"
+            out, err = process.communicate(timeout=20)
+        assert time.monotonic() - at < 6
+    assert (process.returncode, out) == (0, "Hello wörld\n".encode())
+    assert err.startswith(b"warning: not saved: another program keeps the history")
+    assert err.count(b"\n") == 1
 
 
 def test_a_full_disk_costs_no_answer(program):

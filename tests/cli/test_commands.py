@@ -3,7 +3,10 @@
 import json
 import os
 import pty
+import signal
 import stat
+import subprocess
+import sys
 from decimal import Decimal
 
 import pytest
@@ -107,6 +110,15 @@ def test_token_counts_are_read_as_people_write_them(text, count):
     assert count_of(text) == count
 
 
+def test_an_absurd_projection_is_one_line(program):
+    for text in ("9" * 400 + "M", "1_000_001B", "x" * 500):
+        ended = program.run("models", "--project", text)
+        assert (ended.code, ended.out) == (2, "")
+        assert ended.err.count("\n") == 1
+        assert len(ended.err) < 250
+    assert program.run("models", "--all", "--project", "1000000B").code == 0
+
+
 @pytest.mark.parametrize("text", ["", "x", "-1", "1e6", "10 T"])
 def test_what_is_no_token_count_is_refused(text):
     with pytest.raises(ValueError, match="no number of tokens"):
@@ -173,6 +185,74 @@ def test_a_file_that_is_no_export_is_one_line(program, tmp_path, content, said):
     assert said in ended.err
     assert str(path) in ended.err
     assert ended.err.count("\n") == 1
+
+
+def test_an_import_that_meets_its_own_messages_is_one_line_and_adds_nothing(program, tmp_path):
+    program.run("ask", "-m", "demo/quick", "hello")
+    exported = json.loads(program.run("export", "--all").out)
+    fresh = json.loads(json.dumps(exported).replace(exported["conversations"][0]["id"][-12:], "0" * 12))
+    path = tmp_path / "x.json"
+    path.write_text(json.dumps(fresh))
+    ended = program.run("import", str(path))
+    assert ended.code == 1
+    assert f"{path}: messages of the conversation" in ended.err
+    assert "nothing was imported; delete that one first" in ended.err
+    assert ended.err.count("\n") == 1
+    assert json.loads(program.run("export", "--all").out) == exported
+
+
+def test_an_export_through_a_link_keeps_the_link(program, tmp_path):
+    (tmp_path / "link").symlink_to(tmp_path / "target")
+    assert program.run("export", "--all", "-o", str(tmp_path / "link")).code == 0
+    assert (tmp_path / "link").is_symlink()
+    assert json.loads((tmp_path / "target").read_text())["version"] == 1
+
+
+# what is not there yet
+
+
+def test_help_lists_only_what_there_is(program):
+    text = program.run("--help").out
+    for name in ("usage", "compare", "serve", "doctor"):
+        assert f"\n    {name}" not in text
+        assert "not built yet" in program.run(name).err
+        assert program.run(name).code == 2
+    assert "\n    export" in text
+
+
+# signals
+
+HIT = """
+import os, signal, sys
+class Hit:
+    def find_spec(self, name, path=None, target=None):
+        if name == sys.argv[1]:
+            sys.meta_path.remove(self)
+            os.kill(os.getpid(), int(sys.argv[2]))
+sys.meta_path.insert(0, Hit())
+from tui_chat.cli import main
+sys.exit(main(sys.argv[3:]))
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize(
+    "module", ["argparse", "tui_chat.commands.front", "tui_chat.commands.ask", "tui_chat.bootstrap", "sqlite3"]
+)
+def test_a_signal_while_a_module_loads_is_never_a_traceback(program, module, number):
+    for command, printed in ((["ask", "--json", "-m", "demo/quick", "hi"], True), (["models"], False)):
+        if (module, command[0]) in (("tui_chat.commands.ask", "models"), ("sqlite3", "models")):
+            continue
+        ended = subprocess.run(
+            [sys.executable, "-c", HIT, module, str(int(number)), *command],
+            env=program.environ, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=20, check=False,
+        )  # fmt: skip
+        assert ended.returncode == 128 + number
+        assert "Traceback" not in ended.stderr
+        assert bool(ended.stdout) == printed
+        if printed:
+            assert json.loads(ended.stdout)["error"]["kind"] == "cancelled"
+            assert json.loads(ended.stdout)["model"] == "demo/quick"
 
 
 # a terminal

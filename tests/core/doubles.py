@@ -138,7 +138,12 @@ class MemoryStore:
         return done()
 
     def save_charge(self, completion: Completion) -> Future[None]:
-        self.log.append("charge")
+        self.log.append("open charge" if completion.running else "charge")
+        self.partial_came.set()
+        return done()
+
+    def settle_attempt(self, completion: Completion, conversation_id: str | None, *, owed: bool) -> Future[None]:
+        self.log.append(f"attempt {completion.attempts} {'owed' if owed else 'free'}")
         return done()
 
 

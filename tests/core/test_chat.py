@@ -9,6 +9,7 @@ import pytest
 
 from tests.core.doubles import MODEL, NOON, PRICE, CharacterCounter, MemoryStore, Saved, Script, SteppingClock, done
 from tui_chat.core import chat as chat_module
+from tui_chat.core import completion as completion_module
 from tui_chat.core.budget import SpendLimit
 from tui_chat.core.chat import Chat
 from tui_chat.core.completion import Completion, State
@@ -16,7 +17,7 @@ from tui_chat.core.conversation import Conversation, Turn
 from tui_chat.core.errors import ConfigurationError, ProviderError, StorageError
 from tui_chat.core.events import Finished, ReasoningDelta, ResponseStarted, StreamEvent, TextDelta, UsageUpdate, Waiting
 from tui_chat.core.model import Model
-from tui_chat.core.pricing import NOTHING, cost_of
+from tui_chat.core.pricing import NOTHING, Price, cost_of
 from tui_chat.core.usage import Usage
 
 WHOLE = (ResponseStarted("id", "a-1"), TextDelta("Hello"), Finished("stop"), UsageUpdate(Usage(9, 4)))
@@ -73,6 +74,25 @@ class TestStarting:
         assert turn.saved is room.store.turn_write
         assert (room.conversation.tip_id, room.conversation.title, room.conversation.stored) == (turn.id, "Hi", True)
         assert room.script.requests == []
+
+    def test_turns_without_an_answer_are_left_out_with_a_word(self):
+        room = Room(Script(WHOLE))
+        first = room.chat.start_turn(room.conversation, [room.turn], "And?", [MODEL])
+        second = room.chat.start_turn(room.conversation, [room.turn, first], "So?", [MODEL])
+        assert first.completions[0].warnings == ["1 turn without an answer was not sent on"]
+        assert second.completions[0].warnings == ["2 turns without an answer were not sent on"]
+        room.answer.discarded = first.completions[0].discarded = True
+        third = room.chat.start_turn(room.conversation, [room.turn, first], "So?", [MODEL])
+        assert third.completions[0].warnings == []
+
+    def test_a_turn_goes_on_from_the_answer_that_has_text(self):
+        room = Room(Script(WHOLE))
+        room.answer.text_log.append("Hello")
+        room.answer.running = False
+        failed = room.chat.again(room.conversation, [], room.turn, MODEL)
+        failed.running = False
+        assert room.turn.chosen is failed
+        assert room.chat.start_turn(room.conversation, [room.turn], "And?", [MODEL]).continues == room.answer.id
 
     def test_the_request_holds_what_stands_before_and_the_parameters_of_model_and_conversation(self):
         room = Room(Script(WHOLE))
@@ -152,6 +172,31 @@ class TestAnswering:
         room.store.turn_write.set_result(None)
         await second
         assert (room.answer.finish_reason, other.finish_reason) == ("cancelled", "stop")
+
+    async def test_without_keeping_text_the_open_charge_is_written_while_it_runs(self, monkeypatch):
+        monkeypatch.setattr(chat_module, "PARTIAL_INTERVAL_S", 0.0)
+        room = Room(Script((ResponseStarted(),), hangs=True), keep_text=False)
+        await room.cancel_when(room.store.partial_came)
+        assert room.store.log == ["open charge", "charge"]
+        assert room.store.partials == []
+
+    async def test_a_flood_is_counted_in_slices_between_which_the_loop_lives(self, monkeypatch):
+        monkeypatch.setattr(chat_module, "COUNTED_AT_ONCE", 10)
+        monkeypatch.setattr(completion_module, "COUNTED_AT_ONCE", 10)
+        room = Room(Script((TextDelta("x" * 1000), Finished("stop"))))
+        ticks = 0
+
+        async def tick() -> None:
+            nonlocal ticks
+            while True:
+                ticks += 1
+                await asyncio.sleep(0)
+
+        ticking = asyncio.create_task(tick())
+        answer = await room.complete()
+        ticking.cancel()
+        assert answer.output_tokens == 1000
+        assert ticks > 90
 
     async def test_without_keeping_text_only_the_charge_is_written(self):
         room = Room(Script(WHOLE), keep_text=False)
@@ -251,6 +296,18 @@ class TestStopping:
             await task
         assert room.store.saved == [Saved("cancelled", "Hel")]
 
+    async def test_while_the_usage_is_waited_for_leaves_a_whole_answer(self):
+        room = Room(Script((TextDelta("Hello"), Finished("length")), hangs=True))
+        await room.cancel_when(room.script.hanging)
+        assert room.store.saved == [Saved("length", "Hello")]
+        assert (room.answer.error, room.answer.usage.source) == (None, "estimated")
+
+    async def test_a_retry_that_was_on_its_way_costs_its_input(self):
+        for wait_s, costs in ((0.0, True), (1000.0, False)):
+            room = Room(Script((Waiting("connection", "reset", wait_s, 2, 3),), hangs=True))
+            await room.cancel_when(room.script.hanging)
+            assert (room.answer.cost != NOTHING) == costs
+
     async def test_after_the_end_does_not_make_a_whole_answer_a_cut_one(self):
         loading = asyncio.Event()
         room = Room(Script((TextDelta("Hello"), Finished("stop"))), counter=CharacterCounter(loaded=False))
@@ -329,6 +386,13 @@ class TestFailing:
         answer = await Room(Script((wait, *WHOLE))).complete()
         assert (answer.attempts, answer.finish_reason) == (2, "stop")
 
+    async def test_the_charge_of_a_lost_attempt_is_settled_before_the_next_one(self):
+        refused = Waiting("overloaded", "busy", 0.0, 2, 3)
+        lost = Waiting("connection", "reset", 0.0, 3, 3, request_sent=True)
+        room = Room(Script((refused, ResponseStarted(), lost, *WHOLE)))
+        await room.complete()
+        assert room.store.log == ["turn", "attempt 1 free", "attempt 2 owed", "answer"]
+
 
 class TestBudget:
     async def test_an_answer_is_cut_when_its_running_cost_reaches_the_limit(self):
@@ -350,6 +414,37 @@ class TestBudget:
         for answer in answers:
             await room.complete(answer)
         assert [answer.finish_reason for answer in answers] == ["stop", "budget", "budget"]
+
+    async def test_a_prompt_that_reaches_the_limit_by_itself_is_not_sent(self):
+        limit = SpendLimit(Decimal("0.00002"), "--max-cost")
+        room = Room(Script(WHOLE), run_limit=limit)
+        answer = await room.complete()
+        assert (room.script.requests, answer.finish_reason, answer.cost) == ([], "budget", NOTHING)
+        assert answer.error is not None
+        assert (answer.error.kind, "--max-cost = $0.000020" in answer.error.message) == ("budget", True)
+        assert not limit._spent[answer.id], "nothing is held back from the other answers of the run"
+
+    async def test_what_others_of_the_run_have_spent_counts_before_sending_too(self):
+        limit = SpendLimit(Decimal("0.000039"), "--max-cost")
+        room = Room(Script(WHOLE), run_limit=limit)
+        second = room.chat.again(room.conversation, [], room.turn, MODEL)
+        await room.complete()
+        await room.complete(second)
+        assert (room.answer.finish_reason, second.finish_reason) == ("stop", "budget")
+        assert len(room.script.requests) == 1
+
+    async def test_what_costs_nothing_passes_any_limit(self):
+        free = Model("work", "free", price=Price(Decimal(0), Decimal(0)))
+        room = Room(Script(WHOLE), per_answer_usd=0.0)
+        assert (await room.complete(room.chat.again(room.conversation, [], room.turn, free))).finish_reason == "stop"
+
+    async def test_a_limit_that_cannot_hold_is_said(self):
+        room = Room(Script(WHOLE), per_answer_usd=1.0, run_limit=SpendLimit(Decimal(1), "--max-cost"))
+        answer = room.chat.again(room.conversation, [], room.turn, Model("work", "b"))
+        assert [warning.partition(";")[0] for warning in answer.warnings] == [
+            "the price of work/b in USD is unknown, so --max-cost and budget.per_answer_usd cannot hold"
+        ]
+        assert room.answer.warnings == []
 
     async def test_an_unknown_price_never_reaches_a_limit(self):
         room = Room(Script((TextDelta("xxxxx"), Finished("stop"))), per_answer_usd=0.0)

@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.core.doubles import MODEL, NOON, PRICE, CharacterCounter
+from tests.core.doubles import MODEL, NOON, PRICE, CharacterCounter, CharacterStream
+from tui_chat.core import completion as completion_module
 from tui_chat.core.completion import Completion, Log, State
 from tui_chat.core.events import (
     BilledCost,
@@ -64,7 +65,14 @@ class TestFolding:
         assert answer.reasoning == "".join(e.text for e in stream if isinstance(e, ReasoningDelta))
         called = "".join(e.name + e.arguments for e in stream if isinstance(e, ToolCallDelta))
         assert answer.counted_output == len(answer.text) + len(answer.reasoning) + len(called)
-        assert answer.unreadable == sum(e.count for e in stream if isinstance(e, Unreadable))
+
+    def test_a_failed_attempt_leaves_nothing_to_the_next_one(self):
+        said = (ResponseStarted("id", "a-1"), Unreadable(2), UsageUpdate(Usage(9, 4)), BilledCost(Decimal(1)))
+        answer = running(*said, Finished("stop"), RETRY)
+        assert (answer.cost, answer.usage.usage, answer.unreadable) == (NOTHING, Usage(), 0)
+        assert (answer.request_id, answer.model_served, answer.finish_reason) == (None, None, None)
+        answer.apply(ResponseStarted(), 9.0)
+        assert answer.usage == CountedUsage(Usage(10, 0), "estimated", ("input_tokens", "output_tokens"))
 
     @given(st.lists(usages))
     def test_usage_is_replaced_field_by_field_and_never_added(self, snapshots):
@@ -227,7 +235,81 @@ class TestRate:
         assert ended().rate(99.0) is None
 
 
+class TestFlood:
+    def test_no_look_counts_more_than_a_slice_and_the_rest_is_estimated(self, monkeypatch):
+        monkeypatch.setattr(completion_module, "COUNTED_AT_ONCE", 10)
+        answer = running(TextDelta("x" * 35))
+        counter = CountingStream()
+        answer._counts[0].stream = counter  # type: ignore[index]
+        for uncounted in (25, 15, 5, 0):
+            assert answer.counted_output == 35, "a token per character: the estimate is right here"
+            assert answer.uncounted == uncounted
+        assert counter.sizes == [10, 10, 10, 5]
+
+    def test_behind_the_cap_the_count_is_scaled(self, monkeypatch):
+        monkeypatch.setattr(completion_module, "COUNTED_AT_MOST", 10)
+        counter = CountingStream(per_character=3)
+        answer = running(TextDelta("x" * 8))
+        answer._counts[0].stream = counter  # type: ignore[index]
+        assert answer.counted_output == 24
+        for _ in range(9):
+            answer.apply(TextDelta("x" * 8), 2.0)
+        assert answer.counted_output == 240
+        assert counter.sizes == [8, 2]
+        assert "output_tokens" in answer.usage.estimated
+
+    def test_before_the_vocabulary_is_there_only_a_slice_is_kept_for_it(self, monkeypatch):
+        monkeypatch.setattr(completion_module, "COUNTED_AT_ONCE", 10)
+        counter = CharacterCounter(loaded=False)
+        answer = Completion("c", "t", MODEL, NOON)
+        answer.start(0.0, counter, 1)
+        answer.apply(TextDelta("x" * 100), 1.0)
+        assert [answer.counted_output for _ in range(3)] == [110] * 3
+        counter.load()
+        while answer.uncounted:
+            _ = answer.counted_output
+        assert answer.counted_output == 100
+
+
+class CountingStream(CharacterStream):
+    def __init__(self, per_character: int = 1) -> None:
+        super().__init__()
+        self.per_character = per_character
+        self.sizes: list[int] = []
+
+    def feed(self, delta: str) -> int:
+        self.sizes.append(len(delta))
+        self.tokens += len(delta) * self.per_character
+        return self.tokens
+
+
 class TestLog:
+    @given(st.lists(st.text(max_size=4), max_size=40), st.integers(1, 4), st.data())
+    def test_any_part_of_it_can_be_read_however_it_is_kept(self, chunks, loose, data):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(completion_module, "_LOOSE", loose)
+            log = Log()
+            marks = []
+            for chunk in chunks:
+                marks.append((log.position, log.size))
+                log.append(chunk)
+                if data.draw(st.booleans()):
+                    assert log.text == "".join(chunks[: len(marks)])
+        whole = "".join(chunks)
+        for position, size in marks:
+            assert log.since(position) == whole[size:]
+        start, most = data.draw(st.integers(0, len(whole))), data.draw(st.none() | st.integers(0, 9))
+        assert log.part(start, most) == whole[start : None if most is None else start + most]
+        assert log.size == len(whole)
+
+    def test_a_text_is_kept_once(self):
+        log = Log()
+        for _ in range(10_000):
+            log.append("some text")
+        assert len(log._pieces) < 1000
+        assert log.text is log.text
+        assert len(log._pieces) == 1
+
     @given(st.lists(st.text()), st.integers(0, 5))
     def test_readers_take_what_is_new_since_they_last_looked(self, chunks, every):
         log, read, position = Log(), "", 0

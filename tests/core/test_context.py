@@ -2,12 +2,13 @@
 
 from itertools import pairwise
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.core.doubles import MODEL, NOON
 from tui_chat.core.completion import Completion, Log
-from tui_chat.core.context import joined_text, messages_before, prompt_message
+from tui_chat.core.context import joined_text, messages_before, prompt_message, unanswered
 from tui_chat.core.conversation import Turn, on_path, title_from
 from tui_chat.core.message import BlobPart, TextPart
 
@@ -60,12 +61,53 @@ def test_the_path_goes_through_the_answer_that_was_continued_not_the_chosen_one(
     assert sent([first, second])[1] == ("assistant", "left")
 
 
-def test_the_next_prompt_continues_the_chosen_answer_else_the_newest():
-    both = turn("1", "old", "new")
-    assert both.chosen is both.completions[1]
-    both.chosen_id = both.completions[0].id
-    assert both.chosen is both.completions[0]
-    assert turn("nothing yet").chosen is None
+@pytest.mark.parametrize(
+    ("answers", "chosen", "continued"),
+    [
+        (("first", "second"), None, 0),  # of several models the first one asked
+        (("good", ""), None, 0),
+        ((" \n", "good"), None, 1),
+        (("", ""), None, 1),
+        (("first", "second"), 1, 1),
+        (("first", "second", ""), 2, 1),  # asked again in vain: the newest before it
+        (("", "good", ""), 0, 1),
+        (("", ""), 0, 0),
+        ((), None, None),
+    ],
+)
+def test_the_next_prompt_goes_on_from_the_chosen_answer_or_from_one_that_has_text(answers, chosen, continued):
+    asked = turn("1", *answers)
+    asked.chosen_id = None if chosen is None else asked.completions[chosen].id
+    wanted = None if continued is None else asked.completions[continued]
+    assert asked.continued is wanted
+    assert asked.chosen is (wanted if chosen is None else asked.completions[chosen]), "what is in view"
+
+
+def test_an_answer_asked_for_again_is_in_view_at_once_and_gone_on_from_once_it_has_text():
+    asked = turn("1", "old")
+    again = answer(asked, "half")
+    asked.chosen_id, again.running = again.id, True
+    assert [completion for _, completion in on_path([asked])] == [again]
+    assert sent([asked]) == [("user", "1"), ("assistant", "old")]
+    again.running = False
+    assert sent([asked]) == [("user", "1"), ("assistant", "half")]
+
+
+def test_a_chosen_answer_that_the_user_left_out_is_not_replaced_by_another():
+    asked = turn("1", "one", "two")
+    asked.chosen_id = asked.completions[1].id
+    asked.completions[1].discarded = True
+    assert sent([asked]) == []
+    asked.chosen_id = None
+    assert sent([asked]) == [("user", "1"), ("assistant", "one")]
+
+
+def test_what_was_not_answered_is_counted_and_what_the_user_left_out_is_not():
+    path = chain(turn("1", "one"), turn("2", ""), turn("3", "three"))
+    path[2].completions[0].discarded = True
+    path.append(turn("nobody answered", after=path[2].completions[0]))
+    sent(path)
+    assert unanswered(path) == 2
 
 
 def test_an_answer_that_is_empty_or_left_out_takes_its_prompt_along():
@@ -93,6 +135,7 @@ def test_a_resumed_answer_is_joined_and_the_echo_at_the_seam_goes():
     first = answer(told, "The quick brown fox jum")
     second = answer(told, "brown fox jumps over ", resumes=first)
     third = answer(told, "the lazy dog.", resumes=second)
+    told.chosen_id = third.id
     assert joined_text(told, third) == "The quick brown fox jumps over the lazy dog."
     assert joined_text(told, first) == first.text
     assert sent([told]) == [("user", "1"), ("assistant", "The quick brown fox jumps over the lazy dog.")]

@@ -1,7 +1,9 @@
 """Our JSON export and its way back."""
 
 import json
-from contextlib import suppress
+import resource
+import stat
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
@@ -12,7 +14,7 @@ from hypothesis import strategies as st
 
 from tui_chat.core.completion import Completion, Log
 from tui_chat.core.conversation import Conversation, Turn
-from tui_chat.core.errors import ChatError, ConfigurationError
+from tui_chat.core.errors import ChatError, ConfigurationError, StorageError
 from tui_chat.core.message import BlobPart
 from tui_chat.core.model import Model
 from tui_chat.core.pricing import Cost
@@ -21,6 +23,8 @@ from tui_chat.interchange.exporter import FileExporter, slug
 from tui_chat.interchange.json_export import export_json
 from tui_chat.interchange.json_import import import_json
 from tui_chat.interchange.markdown_export import export_markdown
+from tui_chat.interchange.private_file import write_over
+from tui_chat.interchange.records import usd_record
 
 AT = datetime(2026, 1, 31, 12, 0, 0, 250_000, tzinfo=UTC)
 
@@ -121,6 +125,18 @@ def test_what_is_wrong_is_named_by_its_place(path, value, said):
     assert said in caught.value.message
 
 
+@pytest.mark.parametrize("number", ["1e999", "-1e999", "Infinity", "NaN"])
+def test_a_number_that_json_cannot_hold_is_refused(number):
+    text = export_json([made_tree()])
+    assert text.count('"temperature": 0.2') == 1
+    with pytest.raises(ConfigurationError, match=f"the number {number}"):
+        import_json(text.replace('"temperature": 0.2', f'"temperature": {number}'))
+
+
+def test_a_cost_beyond_all_floats_is_unknown_in_usd():
+    assert usd_record(Cost(Decimal("1e400"), "USD", Decimal("1e400"))) is None
+
+
 _JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
@@ -177,6 +193,46 @@ def test_a_file_of_the_app_is_new_every_time(tmp_path, monkeypatch):
     assert (tmp_path / "a-title.md").read_text().startswith("# A title")
     with pytest.raises(ChatError, match="not in the history"):
         exporter.write("c9", "markdown")
+
+
+@contextmanager
+def room_for(size):
+    """As on a full disk: no file can grow beyond `size`."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+def test_a_full_disk_leaves_no_half_file(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with room_for(20), pytest.raises(StorageError, match="cannot be written"):
+        FileExporter(OneConversation()).write("c1", "markdown")  # type: ignore[arg-type]
+    assert list(tmp_path.iterdir()) == []
+    (tmp_path / "old").write_text("stays")
+    with room_for(20), pytest.raises(OSError, match="too large"):
+        write_over(tmp_path / "old", "x" * 100)
+    assert [(path.name, path.read_text()) for path in tmp_path.iterdir()] == [("old", "stays")]
+
+
+def test_a_link_stays_a_link(tmp_path):
+    (tmp_path / "folder").mkdir()
+    for name in ("there", "dangling"):
+        link, target = tmp_path / name, tmp_path / "folder" / name
+        link.symlink_to(target)
+        if name == "there":
+            target.write_text("old")
+        write_over(link, "new")
+        assert link.is_symlink()
+        assert not target.is_symlink()
+        assert target.read_text() == "new"
+        assert stat.S_IMODE(target.stat().st_mode) == 0o600
+    (tmp_path / "circle").symlink_to("circle")
+    with pytest.raises(OSError, match="symbolic links"):
+        write_over(tmp_path / "circle", "new")
+    assert (tmp_path / "circle").is_symlink()
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ import ssl
 import subprocess
 import sys
 import threading
+import time
 import zlib
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import ExitStack, aclosing
@@ -454,6 +455,84 @@ class TestSilence:
                 if event == TextDelta("a"):
                     await asyncio.sleep(0.1)
         assert text(got) == "ab"
+
+
+class TestFinished:
+    async def test_it_comes_at_once_and_figures_follow(self, server: LoopbackServer, make: Make):
+        gate = threading.Event()
+        server.enqueue(chat_chunk("a", finish="stop"), WaitFor(gate), chat_chunk(usage=chat_usage(9, 2)), DONE)
+        got: list[StreamEvent] = []
+        async with aclosing(make().stream(REQUEST)) as events:
+            async for event in events:
+                got.append(event)
+                if isinstance(event, Finished):
+                    gate.set()
+        assert got[-3:] == [TextDelta("a"), Finished("stop"), UsageUpdate(Usage(9, 2))]
+        assert got.count(Finished("stop")) == 1
+
+    async def test_an_error_behind_it_still_counts(self, server: LoopbackServer, make: Make):
+        server.enqueue(chat_chunk("a", finish="stop"), Pause(0.1), sse({"error": {"message": "boom"}}))
+        assert (await fails(make())).kind == "server"
+
+
+class TestOwed:
+    @pytest.mark.parametrize(
+        "script",
+        [
+            [sse({"error": {"message": "boom"}})],
+            [Head(200, {"Content-Type": "application/json"}), b'{"error": {"message": "boom"}}'],
+            [Head(200, {"Content-Type": "text/html"}), b"<html><title>Login</title></html>"],
+            [Head(204, {}, chunked=False)],
+            [Head(), sse("no JSON")],
+            [Head(headers={"Content-Encoding": "gzip"}), BROKEN_GZIP],
+        ],
+    )
+    async def test_a_failure_that_is_no_answer_costs_nothing(
+        self, server: LoopbackServer, make: Make, script: list[Any]
+    ):
+        server.enqueue(script)
+        assert not (await fails(make())).request_sent
+
+    async def test_a_retry_says_whether_the_lost_attempt_can_cost(self, server: LoopbackServer, make: Make):
+        server.enqueue(Head(), Pause(0.05), Reset())
+        server.enqueue(reply(503, {"error": {"message": "busy"}}))
+        server.enqueue(chat_stream())
+        got, _ = await collect(make())
+        assert [event.request_sent for event in got if isinstance(event, Waiting)] == [True, False]
+
+    async def test_an_error_in_a_list_is_said_in_its_words(self, server: LoopbackServer, make: Make):
+        body = json.dumps([{"error": {"code": 400, "message": "API key not valid."}}], indent=2).encode()
+        server.enqueue(Head(200, {"Content-Type": "application/json"}), body)
+        error = await fails(make())
+        assert (error.kind, "API key not valid" in error.message) == ("authentication", True)
+
+
+class TestNap:
+    async def test_after_a_nap_the_server_has_its_whole_time_again(self, server: LoopbackServer, make: Make):
+        gate = threading.Event()
+        server.enqueue(chat_chunk("a"), WaitFor(gate), Pause(0.15), chat_stream(["b"]))
+
+        def nap() -> None:
+            time.sleep(1.0)
+            gate.set()
+
+        def soon() -> None:
+            asyncio.get_running_loop().call_later(0.1, nap)
+
+        got, error = await collect(make(Network(read_timeout_s=0.3, max_retries=0)), at_token=once(soon))
+        assert error is None
+        assert text(got) == "ab"
+
+
+def once(work: Callable[[], None]) -> Callable[[], None]:
+    """Return what does `work` at its first call only."""
+    left = [work]
+
+    def call() -> None:
+        if left:
+            left.pop()()
+
+    return call
 
 
 class TestTruncation:

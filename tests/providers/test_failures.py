@@ -136,14 +136,16 @@ def test_a_redirect_names_where_to_and_is_final():
     assert wait_s(failure.outcome, 1, 2, 0.5, 0.0, 0.0) is None
 
 
-def test_an_error_in_the_stream_gets_name_words_and_next_step():
+@pytest.mark.parametrize("token", [{"content": "a"}, {"reasoning": "hm"}, {}])
+def test_an_error_in_the_stream_gets_name_words_and_next_step(token):
     decoder = OpenAIChat().decoder()
+    decoder.feed(Record(None, json.dumps({"choices": [{"delta": token}]})))
     decoder.feed(Record(None, json.dumps(error("boom.", code=503))))
     with pytest.raises(Exception) as caught:  # noqa: PT011  its type is what `named` takes
         decoder.close()
     failure = named(PLACE, caught.value)  # type: ignore[arg-type]
     assert failure.error.message.startswith("work broke off: boom; ")
-    assert failure.error.request_sent
+    assert failure.error.request_sent == bool(token), "without a token it cost nothing"
     assert wait_s(failure.outcome, 1, 2, 0.5, 0.0, 0.0) is not None
 
 

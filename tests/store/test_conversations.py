@@ -382,6 +382,44 @@ def test_drafts_are_kept_per_conversation(store, path):
     again.close()
 
 
+def test_drafts_keep_their_attachments(store, path):
+    chat = chat_named()
+    said(store, chat, "hi")
+    files = (BlobPart("a.txt", "text/plain", b"shared"), BlobPart(WEIRD, "image/png", b"\0\xff"))
+    store.save_draft(chat.id, "text", files)
+    store.save_draft(None, "", files[:1])
+    store.close()
+    again = opened(path)
+    assert again.draft_attachments(chat.id) == files
+    assert (again.draft(None), again.draft_attachments(None)) == ("", files[:1])
+    assert again.draft_attachments("unknown") == ()
+    assert len(rows_of(path, "SELECT * FROM blobs")) == 2
+    again.save_draft(chat.id, "longer text", files[1:])
+    assert again.draft_attachments(chat.id) == files[1:]
+    again.save_draft(None, "")
+    assert again.draft_attachments(None) == ()
+    assert rows_of(path, "SELECT data FROM blobs") == [(b"\0\xff",)]
+    again.delete_conversation(chat.id)
+    again.save_draft(chat.id, "comes too late", files)
+    assert again.draft_attachments(chat.id) == ()
+    assert rows_of(path, "SELECT * FROM blobs") == []
+    again.close()
+
+
+def test_an_attachment_goes_from_the_draft_into_the_turn(store, path):
+    chat = chat_named()
+    said(store, chat, "hi")
+    part = BlobPart("a.txt", "text/plain", b"pasted")
+    store.save_draft(chat.id, "see", (part,))
+    turn = turn_in(chat, "see", ())
+    turn.attachments = (part,)
+    store.start_turn(chat, turn)
+    store.save_draft(chat.id, "")
+    assert store.draft_attachments(chat.id) == ()
+    assert store.tree(chat.id)[1].attachments == (part,)
+    assert rows_of(path, "SELECT count(*) FROM blobs") == [(1,)]
+
+
 def test_many_drafts_that_wait_are_written_once(store, path):
     gate, going = threading.Event(), threading.Event()
 
@@ -391,7 +429,8 @@ def test_many_drafts_that_wait_are_written_once(store, path):
 
     store._database.write(hold)
     going.wait(5)
-    futures = [store.save_draft(None, str(n)) for n in range(100)]
+    part = BlobPart("a", "text/plain", b"a")
+    futures = [store.save_draft(None, str(n), (part,) * (n % 2)) for n in range(100)]
     store.start_turn(chat_named(), turn_in(chat_named(), "x", ()))  # fails: another chat's turn
     last = store.save_draft(None, "after the turn")
     gate.set()
@@ -494,6 +533,20 @@ def test_an_import_that_is_nonsense_adds_nothing(store):
         store.import_tree(chat, turns)
     assert store.conversations() == []
     assert store.import_tree(*_imported())
+
+
+def test_an_import_is_all_or_nothing_and_says_what_stands_in_its_way(store):
+    chat, turns = _imported()
+    store.import_tree(chat, turns)
+    other, fresh = _imported()
+    for part in (turns, [Turn(new_id(), "x", "hi", NOON, completions=turns[1].completions)]):
+        copy = replace(chat, id=new_id())
+        with pytest.raises(StorageError, match=f"under the conversation {chat.id}, so nothing was imported"):
+            store.import_trees([(other, fresh), (copy, part)])
+    assert [row.id for row in store.conversations()] == [chat.id]
+    assert not other.stored
+    assert store.import_trees([(other, fresh), (chat, turns), (other, fresh)]) == 1
+    assert other.stored
 
 
 def test_reads_work_in_any_thread(store):

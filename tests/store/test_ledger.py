@@ -7,6 +7,7 @@ from decimal import Decimal
 from tests.store.made import MODEL, NOON, answer, chat_named, finish, opened, said, stream, turn_in
 from tui_chat.core.completion import Completion
 from tui_chat.core.errors import ProviderError
+from tui_chat.core.events import Waiting
 from tui_chat.core.format import Spent, total
 from tui_chat.core.pricing import Price
 from tui_chat.core.usage import Usage
@@ -130,3 +131,36 @@ def test_an_answer_that_is_not_kept_is_still_charged(path):
     assert again.conversations() == []
     assert again.last_model() == "work/vendor/a"
     again.close()
+
+
+def test_a_failed_attempt_keeps_a_charge_of_its_own(store, path):
+    chat = chat_named()
+    turn = turn_in(chat, "a")
+    (completion,) = turn.completions
+    store.start_turn(chat, turn)
+    stream(completion, "")
+    store.save_partial(completion, "", "")
+    store.settle_attempt(completion, chat.id, owed=True)
+    completion.apply(Waiting("connection", "reset", 0.0, 2, 3, request_sent=True), 0.3)
+    finish(completion)
+    store.save_completion(chat.id, completion).result()
+    found = [(c["attempt"], c["state"], c["finish_reason"], c["usage_source"]) for c in charges(path)]
+    assert found == [(1, "settled", "error", "partial"), (2, "settled", "stop", "reported")]
+    assert store.spent_in(chat.id).answers == 2
+
+
+def test_an_attempt_that_was_answered_and_then_refused_costs_nothing(store, path):
+    chat = chat_named()
+    turn = turn_in(chat, "a", (MODEL, MODEL))
+    store.start_turn(chat, turn)
+    retried, refused = turn.completions
+    for completion in turn.completions:
+        stream(completion, "")
+        store.save_partial(completion, "", "").result()
+    assert store.spent_in(chat.id).usd
+    store.settle_attempt(retried, chat.id, owed=False)
+    refused.sent = False
+    refused.end(1.0, "error", ProviderError("overloaded", "busy"))
+    store.save_completion(chat.id, refused).result()
+    assert [(c["state"], c["cost_usd"]) for c in charges(path)] == [("settled", "0")] * 2
+    assert store.spent_in(chat.id).usd == 0

@@ -5,7 +5,10 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+import pytest
+
 from tests.store.made import NOON, chat_named, opened, said, stream, turn_in
+from tui_chat.core.errors import StorageError
 from tui_chat.core.pricing import NOTHING
 
 WRITER = """
@@ -121,6 +124,22 @@ def test_an_instance_that_dies_while_we_look_is_noticed(path):
         assert history.close()
 
 
+def test_a_chat_that_another_instance_answers_in_is_not_deleted(path):
+    with running(WRITER, path) as process:
+        chat_id = process.line()
+        history = opened(path)
+        with pytest.raises(StorageError, match="another tui-chat is answering") as refused:
+            history.delete_conversation(chat_id).result()
+        assert "\n" not in refused.value.message
+        assert history.trouble is None
+        assert process.say("more") == "saved"
+        assert history.path(chat_id)[0].completions[0].text == TEXT + "more"
+        process.kill()
+        history.delete_conversation(chat_id).result()
+        assert history.conversations() == []
+        assert history.close()
+
+
 def test_several_starts_after_a_crash_recover_once(path):
     with running(WRITER, path) as process:
         chat_id = process.line()
@@ -203,3 +222,28 @@ def test_a_lock_file_of_a_dead_program_is_cleaned_up(path):
     assert len(list(path.parent.glob("*.lock"))) == 1
     again.close()
     assert list(path.parent.iterdir()) == [path]
+
+
+UNKEPT = """
+import sys
+from pathlib import Path
+from tests.store.made import *
+history = opened(Path(sys.argv[1]))
+running = answer("no turn")
+stream(running, "some")
+history.save_charge(running).result()
+print("charged", flush=True)
+sys.stdin.readline()
+"""
+
+
+def test_the_charge_of_an_answer_that_is_not_kept_outlives_a_kill(path):
+    with running(UNKEPT, path) as process:
+        assert process.line() == "charged"
+        process.kill()
+        history = opened(path)
+        assert history.spent_since(NOON).answers == 1
+        assert history._database.write(
+            lambda c: c.execute("SELECT state, finish_reason, output_tokens FROM charges").fetchall()
+        ).result() == [("settled", "interrupted", 4)]
+        assert history.close()

@@ -6,7 +6,8 @@ import sqlite3
 import subprocess
 import sys
 import threading
-from contextlib import closing
+import time
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
@@ -211,6 +212,106 @@ def test_a_lock_of_another_program_is_said_and_waited_out(path, monkeypatch):
     history.save_draft(None, "next").result()
     assert history.draft(chat.id) == "waits"
     assert history.close()
+
+
+@contextmanager
+def locked(path):
+    """Another program that holds the write lock."""
+    with closing(sqlite3.connect(path, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        yield
+        other.execute("ROLLBACK")
+
+
+def became(true):
+    until = time.monotonic() + 5
+    while not true() and time.monotonic() < until:
+        time.sleep(0.01)
+    return true()
+
+
+def took_s(call):
+    at = time.monotonic()
+    call()
+    return time.monotonic() - at
+
+
+def test_a_lock_does_not_hold_up_reads(path, impatient):
+    history = opened(path)
+    chat = chat_named()
+    first = said(history, chat, "hi")
+    with locked(path):
+        turn = turn_in(chat, "more", continues=first.completions[0])
+        writing = history.start_turn(chat, turn)
+        assert took_s(history.conversations) < 0.5
+        rest = [lambda: history.path(chat.id), lambda: history.spent_in(chat.id), history.last_model]
+        assert sum(took_s(read) for read in rest) < 0.1, "only the first read of many waits"
+        assert [each.prompt for each in history.tree(chat.id)] == ["hi"]
+    writing.result(5)
+    assert [each.prompt for each in history.tree(chat.id)] == ["hi", "more"]
+    assert history.close()
+
+
+def test_what_was_queued_is_seen_by_the_next_read_of_a_healthy_disk(path, impatient):
+    history = opened(path)
+    for n in range(5):
+        chat = chat_named(str(n))
+        history.start_turn(chat, turn_in(chat, "hi"))
+        assert history.conversations()[0].title == str(n)
+    assert history.close()
+
+
+def test_once_a_lock_is_known_no_write_waits_long_for_it(path, monkeypatch):
+    monkeypatch.setattr(database, "BUSY_TIMEOUT_S", 1.0)
+    history = opened(path)
+    with locked(path):
+        assert took_s(lambda: history.save_draft(None, "a").exception()) > 0.9
+        assert history.trouble is not None
+        assert took_s(lambda: history.start_turn(chat_named(), turn_in(chat_named(), "x")).exception()) < 0.8
+    history.save_draft(None, "b").result()
+    assert history.trouble is None
+    assert history.close()
+
+
+def test_opening_a_locked_history_is_quick_and_the_lock_is_known(path, monkeypatch):
+    monkeypatch.setattr(database, "_RETRY_S", 0.05)
+    opened(path).close()
+    before = opened(path)
+    chat = chat_named()
+    said(before, chat, "hi")
+    with locked(path):
+        at = time.monotonic()
+        history = opened(path)
+        assert time.monotonic() - at < 1.5
+        assert history.trouble is not None
+        assert "locked" in history.trouble.message
+        assert [row.title for row in history.conversations()] == [chat.title]
+    assert became(lambda: history.trouble is None), "noticed without a write"
+    assert history.close()
+    assert before.close()
+
+
+def test_closing_waits_for_a_lock_but_not_for_long(path, monkeypatch):
+    monkeypatch.setattr(database, "_CLOSING_PATIENCE_S", 0.3)
+    history = opened(path)
+    said(history, chat_named(), "hi")
+    with locked(path):
+        futures = [history.save_draft(None, str(n)) for n in range(5)]
+        assert took_s(history.close) < 2
+        assert all(future.exception() is not None for future in futures)
+
+
+def test_closing_writes_what_a_lock_held_up(path):
+    history = opened(path)
+    with locked(path):
+        history.save_draft(None, "kept")
+        closing_now = threading.Thread(target=history.close)
+        closing_now.start()
+        time.sleep(0.3)
+    closing_now.join(5)
+    again = opened(path)
+    assert again.draft(None) == "kept"
+    assert again.close()
 
 
 def test_one_bad_write_does_not_end_the_writing(store):

@@ -1,6 +1,7 @@
 """The program as a person meets it: in a terminal, on a fresh home, without a key and without network."""
 
 import os
+import select
 import signal
 import sqlite3
 import threading
@@ -150,5 +151,21 @@ def test_bytes_that_are_no_text_and_pastes_that_break_out_do_no_harm(configured,
     configured.until("tail")
     assert len(server.requests) == 1
     assert "esc close" not in configured.screen()
-    configured.keys("C-c")
+    configured.type(" and more")
+    configured.until("tail and more")
+
+
+def test_when_its_terminal_is_closed_it_ends_and_leaves_nothing_running(configured, server):
+    exchange = server.enqueue(SSE, chat_chunk("A part"), Stall())
+    configured.start()
     configured.until("Ask anything")
+    configured.type("hello")
+    configured.keys("Enter")
+    configured.until("A part")
+    gone = select.poll()
+    handle = os.pidfd_open(configured.pid())
+    gone.register(handle, select.POLLIN)
+    configured.close()
+    assert exchange.hung_up.wait(5)
+    assert gone.poll(5000), "still running"
+    os.close(handle)

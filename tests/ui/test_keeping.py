@@ -204,21 +204,29 @@ async def test_reading_back_is_left_alone_while_text_arrives(program):
         assert driver.shows("more below")
 
 
-async def test_an_attachment_belongs_to_its_conversation_and_never_goes_to_another(program):
+async def test_an_attachment_stays_with_its_conversation_and_survives_a_restart(program):
     from textual.events import Paste
 
-    program.server.enqueue([SSE, chat_stream(["without"])])
-    program.server.enqueue([SSE, chat_stream(["with"])])
+    for words in ("first", "other", "with"):
+        program.server.enqueue([SSE, chat_stream([words])])
     async with program.running() as driver:
+        await driver.ask("one")
+        await driver.until(lambda: driver.answers and driver.idle)
         await driver.type("about this file")
         driver.screen.pane.prompt.post_message(Paste("s" * 20_000))
         await driver.until(lambda: driver.shows("pasted-1.txt"))
         await driver.press("ctrl+n")
         await driver.until(lambda: not driver.shows("pasted-1.txt"))
-        await driver.press("ctrl+c")
         await driver.ask("something else")
-        await driver.until(lambda: driver.shows("without") and driver.idle)
-        assert "sss" not in str(program.server.requests[0].json)
+        await driver.until(lambda: driver.shows("other") and driver.idle)
+        assert "sss" not in str(program.server.requests[1].json)
+        await driver.press("ctrl+q")
+    async with program.running() as driver:
+        await driver.press("ctrl+s", "down", "enter")
+        await driver.until(lambda: driver.shows("pasted-1.txt") and driver.prompt == "about this file")
+        await driver.press("enter")
+        await driver.until(lambda: driver.shows("with") and driver.idle)
+        assert "sss" in str(program.server.requests[2].json)
 
 
 async def test_what_was_half_typed_before_an_edit_comes_back_after_it(program):

@@ -5,6 +5,7 @@ import sys
 from tui_chat.bootstrap import Ground
 from tui_chat.commands.history import open_history
 from tui_chat.commands.output import say
+from tui_chat.commands.signals import default_signals
 from tui_chat.core.errors import ConfigurationError
 
 
@@ -25,6 +26,7 @@ def app(model_name: str | None, conversation_id: str | None, *, latest: bool) ->
         from tui_chat.ui.app import run
 
         services = ground.services(history.store, ground.providers())
+        default_signals()
         code = run(services, model=model, conversation_id=conversation.id if conversation else None)
     if history.failure:
         say(f"warning: not everything was saved: {history.failure}")

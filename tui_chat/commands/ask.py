@@ -7,7 +7,7 @@ the order of `-m`: the first streams, the others wait for their turn with what t
 import asyncio
 import json
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 from decimal import Decimal
@@ -20,7 +20,6 @@ from tui_chat.commands.prompt import read_files, read_prompt
 from tui_chat.commands.signals import StoppedError, call_on_signals, ignore_signals, raise_on_signals
 from tui_chat.core.budget import SpendLimit
 from tui_chat.core.chat import Chat
-from tui_chat.core.completion import Completion
 from tui_chat.core.conversation import Conversation, Turn
 from tui_chat.core.errors import ChatError, ConfigurationError
 from tui_chat.core.events import StreamEvent, TextDelta, Waiting
@@ -49,11 +48,13 @@ class AskOptions:
     keep_text: bool
 
 
-def ask(options: AskOptions) -> int:
-    """Run the command; return its exit code."""
-    raise_on_signals()
+def ask(options: AskOptions, came: Sequence[int] = ()) -> int:
+    """Run the command; return its exit code. `came` are the signals that came while it was loaded."""
     stdout = Stdout()
+    if stdout.closed:  # nobody could read what it would cost
+        return CLOSED
     try:
+        raise_on_signals(came)
         return _ask(options, stdout)
     except ChatError as failed:
         return _refuse(options, stdout, failed, 2 if isinstance(failed, ConfigurationError) else 1)
@@ -72,6 +73,7 @@ def ask(options: AskOptions) -> int:
 
 def _refuse(options: AskOptions, stdout: Stdout, error: ChatError, code: int) -> int:
     """End a run in which nothing was answered."""
+    ignore_signals()
     if options.as_json and not stdout.used:
         for name in options.models or (None,):
             try:
@@ -191,20 +193,8 @@ class _Run:
             if answer.refused is not None:
                 continue
             completion = answer.completion = next(completions)
-            self._warn_of_limits(completion)
             self._tasks[at] = asyncio.create_task(
                 chat.complete(conversation, turn, completion, self._paint(answer)), name=f"answer {completion.id}"
-            )
-
-    def _warn_of_limits(self, completion: Completion) -> None:
-        """Say so when a limit in money cannot hold."""
-        price, name = completion.model.price, completion.model.name
-        limits = ["--max-cost"] if self._options.max_cost is not None else []
-        limits += ["budget.per_answer_usd"] if self._ground.config.budget.per_answer_usd is not None else []
-        if limits and (price is None or not price.known or price.usd_rate is None):
-            completion.warnings.append(
-                f"the price of {name} in USD is unknown, so {' and '.join(limits)} cannot hold;"
-                f' set it in [models."{name}"] of config.toml'
             )
 
     def _paint(self, answer: Answer) -> Paint:

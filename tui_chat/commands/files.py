@@ -1,15 +1,15 @@
 """`tui-chat export` and `tui-chat import`."""
 
-import os
 from collections.abc import Sequence
 from pathlib import Path
 
 from tui_chat.bootstrap import Ground
 from tui_chat.commands.history import open_history
 from tui_chat.commands.output import say, write_text
-from tui_chat.core.errors import ConfigurationError
+from tui_chat.core.errors import ConfigurationError, StorageError
 from tui_chat.interchange.exporter import exported
 from tui_chat.interchange.json_import import import_json
+from tui_chat.interchange.private_file import write_over
 
 
 def export(ids: Sequence[str], format_name: str, output: str | None, *, everything: bool) -> int:
@@ -27,26 +27,12 @@ def export(ids: Sequence[str], format_name: str, output: str | None, *, everythi
         text = exported(store, every, format_name)
     if output is None or output == "-":
         return write_text(text)
-    _write(Path(output), text)
-    return 0
-
-
-def _write(path: Path, text: str) -> None:
-    """Write a file for its owner alone; a failure leaves what stood there before."""
-    data = text.encode("utf-8", "replace")
     try:
-        if path.exists() and not path.is_file():
-            path.write_bytes(data)  # a device, a pipe
-            return
-        new = path.with_name(f".{path.name}.{os.getpid()}")
-        try:
-            with os.fdopen(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
-                file.write(data)
-            new.replace(path)
-        finally:
-            new.unlink(missing_ok=True)
-    except OSError as failed:
-        raise ConfigurationError(f"{path} cannot be written: {failed.strerror}") from failed
+        write_over(Path(output), text)
+    except (OSError, ValueError) as failed:
+        reason = failed.strerror if isinstance(failed, OSError) else failed
+        raise ConfigurationError(f"{output} cannot be written: {reason}; name another file with -o") from failed
+    return 0
 
 
 def import_file(name: str) -> int:
@@ -62,7 +48,10 @@ def import_file(name: str) -> int:
     except ConfigurationError as failed:
         raise ConfigurationError(f"{path}: {failed.message}") from failed
     with open_history(Ground.lay()) as history:
-        added = sum(history.store.import_tree(conversation, turns) for conversation, turns in conversations)
+        try:
+            added = history.store.import_trees(conversations)
+        except StorageError as failed:
+            raise StorageError(f"{path}: {failed.message}") from failed
     known = len(conversations) - added
     say(f"{added} imported" + (f", {known} already there" if known else ""))
     return 0

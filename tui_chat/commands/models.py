@@ -11,15 +11,19 @@ from tui_chat.core.model import Model
 from tui_chat.core.safe_text import one_line
 
 _MILLION = Decimal(1_000_000)
+_MOST_TOKENS = 10**15
 _UNITS = {"": 1, "k": 1_000, "m": 1_000_000, "b": 1_000_000_000, "g": 1_000_000_000}
 
 
 def count_of(text: str) -> int:
     """Return the number of tokens that `10M`, `250k` or `1_000` means. Raises ValueError."""
-    found = re.fullmatch(r"(\d[\d_,]*(?:\.\d+)?) ?([kmbg]?)", text.strip().lower())
+    found = re.fullmatch(r"(\d[\d_,]*(?:\.\d+)?) ?([kmbg]?)", text.strip().lower(), re.ASCII)
     if not found:
-        raise ValueError(f"{text!r} is no number of tokens, such as 10M or 250k")
-    return int(Decimal(found[1].replace("_", "").replace(",", "")) * _UNITS[found[2]])
+        raise ValueError(f"{one_line(text, 40)!r} is no number of tokens, such as 10M or 250k")
+    count = Decimal(found[1].replace("_", "").replace(",", "")) * _UNITS[found[2]]
+    if count > _MOST_TOKENS:
+        raise ValueError(f"{one_line(text, 40)!r} is more than {_MOST_TOKENS:,} tokens")
+    return int(count)
 
 
 def models(*, known: bool, as_json: bool, project: int | None) -> int:

@@ -41,6 +41,7 @@ class Stdout:
         self.is_terminal = not self.closed and os.isatty(self._fd)
         mode = 0 if self.closed else os.fstat(self._fd).st_mode
         self._is_pipe = stat.S_ISFIFO(mode)
+        self.closed = self.closed or (self._is_pipe and bool(self._poll(0) & select.POLLERR))
         self._paced = self.is_terminal or self._is_pipe or stat.S_ISSOCK(mode)
         self._turn = asyncio.Lock()
         self._ready: asyncio.Future[None] | None = None

@@ -1,8 +1,10 @@
-"""Ctrl+C, SIGTERM and SIGHUP: before and after a command's event loop they raise, inside it they call back."""
+"""Ctrl+C, SIGTERM and SIGHUP: while a command is loaded they are noted, before its event loop they raise, inside it
+they call back, and once everything is said they are ignored.
+"""
 
 import asyncio
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from types import FrameType
 
@@ -18,13 +20,24 @@ class StoppedError(BaseException):
         """The exit code: 130 for Ctrl+C, 143 for SIGTERM."""
 
 
-def raise_on_signals() -> None:
+def raise_on_signals(came: Sequence[int] = ()) -> None:
+    """From now on a signal raises StoppedError; one that came before raises it at once."""
+
     def raise_stopped(number: int, _frame: FrameType | None) -> None:
         raise StoppedError(128 + number)
 
     for each in SIGNALS:
         with suppress(ValueError):  # not the main thread: a test
             signal.signal(each, raise_stopped)
+    if came:
+        raise StoppedError(128 + came[0])
+
+
+def default_signals() -> None:
+    """Back to what Python does by itself: for the app, which has handlers of its own as soon as it draws."""
+    for each in SIGNALS:
+        with suppress(ValueError):
+            signal.signal(each, signal.default_int_handler if each == signal.SIGINT else signal.SIG_DFL)
 
 
 def call_on_signals(loop: asyncio.AbstractEventLoop, callback: Callable[[int], None]) -> None:

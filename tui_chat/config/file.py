@@ -34,6 +34,7 @@ from tui_chat.config.readers import (
     whole,
     word,
 )
+from tui_chat.config.screen_names import OWN_THEMES, THEMES, key_named, nearest_key
 from tui_chat.config.values import (
     ENCODINGS,
     KINDS,
@@ -133,7 +134,30 @@ def _bindings(value: object, at: Place) -> dict[str, str]:
     for binding in bound:
         if binding not in ids:
             raise _unknown(at / binding, ids)
-    return bound
+    unbound = [key.id for key in KEYMAP if not key.keys]
+    return {name: "" if not keys and name in unbound else _keys(keys, at / name) for name, keys in bound.items()}
+
+
+def _keys(keys: str, at: Place) -> str:
+    """Return keys, separated by commas, as Textual spells them."""
+    names = []
+    for each in keys.split(","):
+        name = key_named(each)
+        if name is None and not each.strip():
+            raise at.wrong('a key such as "ctrl+n", or several, separated by commas')
+        if name is None:
+            near = nearest_key(each)
+            hint = f"; did you mean {near}?" if near else ' such as "ctrl+n", "f2" or "question_mark"'
+            raise at.error(f"{at.name}: {each.strip()[:40]!a} is no key{hint}")
+        names.append(name)
+    return ",".join(names)
+
+
+def _theme(value: object, at: Place) -> str:
+    name = word(value, at)
+    if name not in THEMES + OWN_THEMES:
+        raise at.wrong(f"a theme: {', '.join(THEMES)}")
+    return name
 
 
 def _table(make: Callable[..., object], keys: Callable[[], _Keys]) -> Reader:
@@ -215,7 +239,7 @@ _BUDGET: _Keys = {
 }
 _PRICES: _Keys = {"url": _Key(not_yet(text, ""), "where to fetch the price table; empty = built in only (so far)")}
 _UI: _Keys = {
-    "theme": _Key(word, "textual-dark, textual-light, or another theme of Textual"),
+    "theme": _Key(_theme, "textual-dark, textual-light, or another theme of Textual"),
     "enter": _Key(one_of("send", "newline"), "what Enter does in the prompt: send | newline"),
     "glyphs": _Key(one_of("unicode", "ascii"), "unicode | ascii, for terminals that draw some glyphs too wide"),
     "stop_after_tokens": _Key(whole(0), "above 0: pause an answer there for a verdict"),

@@ -3,6 +3,7 @@
 A wrong value is never shown: it may be a key.
 """
 
+import math
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -71,6 +72,9 @@ def line_of(text: str, path: tuple[str | int, ...]) -> int:
 
 Reader = Callable[[object, Place], Any]
 
+_LARGEST = 10**12
+"""No price, limit or rate is larger; what is, could not be written as JSON once it is multiplied."""
+
 
 def text(value: object, at: Place) -> str:
     if not isinstance(value, str):
@@ -112,6 +116,8 @@ def whole(least: int, most: int | None = None) -> Reader:
 def decimal(value: object, at: Place) -> Decimal:
     if not isinstance(value, int | Decimal) or isinstance(value, bool) or not Decimal(value).is_finite() or value < 0:
         raise at.wrong("a number of at least 0")
+    if value > _LARGEST:
+        raise at.wrong(f"a number of at most {_LARGEST:,}")
     return Decimal(value)
 
 
@@ -178,7 +184,7 @@ def params(value: object, at: Place) -> Params:
 
 def _plain(value: object, at: Place) -> object:
     """Return a value as JSON can carry it."""
-    if isinstance(value, Decimal) and value.is_finite():
+    if isinstance(value, Decimal) and math.isfinite(float(value)):
         return float(value)
     if isinstance(value, dict):
         return {key: _plain(each, at / key) for key, each in value.items()}

@@ -17,9 +17,25 @@ class SpendLimit:
     _spent: dict[str, Decimal] = field(default_factory=dict)
 
     def reached(self, completion: Completion) -> bool:
-        """Note what `completion` cost so far and say whether the cap is reached; unknown prices never reach it."""
-        self._spent[completion.id] = completion.cost.usd or Decimal(0)
-        return sum(self._spent.values()) >= self.usd
+        """Note what `completion` cost so far and say whether the cap is reached.
+
+        An answer that costs nothing, or has no known price, never reaches it.
+        """
+        return self._reached(completion.id, completion.cost.usd)
+
+    def refuses(self, completion: Completion) -> bool:
+        """Say whether the input of `completion` alone reaches the cap; if not, that much is set aside for it."""
+        refused = self._reached(completion.id, completion.input_cost.usd)
+        if refused:
+            del self._spent[completion.id]
+        return refused
+
+    def _reached(self, completion_id: str, usd: Decimal | None) -> bool:
+        self._spent[completion_id] = usd or Decimal(0)
+        return bool(usd) and sum(self._spent.values()) >= self.usd
 
     def reason(self) -> str:
         return f"stopped by {self.words} = {amount(self.usd)}; raise it to hear more"
+
+    def refusal(self) -> str:
+        return f"not sent: the prompt alone costs as much as {self.words} = {amount(self.usd)} allows; raise it to ask"

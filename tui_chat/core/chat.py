@@ -12,8 +12,8 @@ from contextlib import aclosing
 from decimal import Decimal
 
 from tui_chat.core.budget import SpendLimit
-from tui_chat.core.completion import Completion
-from tui_chat.core.context import joined_text, messages_before, prompt_message
+from tui_chat.core.completion import COUNTED_AT_ONCE, Completion
+from tui_chat.core.context import joined_text, messages_before, prompt_message, unanswered
 from tui_chat.core.conversation import Conversation, Turn, title_from
 from tui_chat.core.counter import Clock, TokenCounter
 from tui_chat.core.errors import ChatError, StorageError
@@ -24,6 +24,7 @@ from tui_chat.core.events import (
     StreamEvent,
     TextDelta,
     ToolCallDelta,
+    Waiting,
 )
 from tui_chat.core.ids import new_id
 from tui_chat.core.message import BlobPart, Message, TextPart
@@ -84,7 +85,7 @@ class Chat:
         network before the turn is on disk: `complete` waits for `Turn.saved`.
         """
         now = self._clock.now()
-        continued = path[-1].chosen if path else None
+        continued = path[-1].continued if path else None
         turn = Turn(
             new_id(),
             conversation.id,
@@ -95,6 +96,10 @@ class Chat:
         )
         before = messages_before(path, conversation.system_prompt)
         turn.completions = [self._pending(conversation, turn, model, before) for model in models]
+        if left_out := unanswered(path):
+            plural = "turns without an answer were" if left_out > 1 else "turn without an answer was"
+            for completion in turn.completions:
+                completion.warnings.append(f"{left_out} {plural} not sent on")
         if not conversation.stored:
             conversation.title = title_from(prompt)
         conversation.tip_id = turn.id
@@ -116,7 +121,8 @@ class Chat:
     ) -> Completion:
         """Return one more pending completion of a stored `turn`; `path` is what stands before it.
 
-        With `resumes` it goes on where that one was cut: the model sees the part and is asked for the rest.
+        With `resumes` it goes on where that one was cut: the model sees the part and is asked for the rest. It is in
+        view at once; the next prompt goes on from it when it has ended with text.
         """
         before = messages_before(path, conversation.system_prompt)
         completion = self._pending(conversation, turn, model, before)
@@ -139,6 +145,13 @@ class Chat:
         params = {**model.params, **conversation.params}
         completion = Completion(new_id(), turn.id, model, self._clock.now(), params=params, running=True)
         completion.request = Request(model, (*before, prompt_message(turn)), params)
+        limits = " and ".join(limit.words for limit in self._limits())
+        price = model.price
+        if limits and (price is None or not price.known or price.usd_rate is None):
+            completion.warnings.append(
+                f"the price of {model.name} in USD is unknown, so {limits} cannot hold;"
+                f' set it in [models."{model.name}"] of config.toml'
+            )
         return completion
 
     async def complete(self, conversation: Conversation, turn: Turn, completion: Completion, paint: Paint) -> None:
@@ -147,7 +160,7 @@ class Chat:
         Raises CancelledError, nothing else.
         """
         clock = self._clock.monotonic
-        partial = _PartialWriter(self._store, completion, enabled=self._keep_text)
+        partial = _PartialWriter(self._store, completion, keep_text=self._keep_text)
         reason: FinishReason | None = None
         error: ChatError | None = None
         exact_input = self._counter.loaded
@@ -156,12 +169,16 @@ class Chat:
             self._start_loading()
             completion.input_estimate = await self._input_tokens(completion)
             await self._saved(turn, completion)
-            reason, error = await self._run(completion, paint, partial)
-            if not exact_input and "input_tokens" in completion.usage.estimated:
+            reason, error = await self._run(conversation, completion, paint, partial)
+            if not exact_input and completion.usage.estimated:
                 await self._loaded()
                 completion.input_estimate = await self._input_tokens(completion)
+                await _count_up(completion)
         except asyncio.CancelledError:
-            reason = reason or "cancelled"  # a whole answer that only waits for the tokenizer stays whole
+            # a whole answer that only waits for its usage, or for the tokenizer, stays whole
+            reason = reason or completion.finish_reason or "cancelled"
+            if completion.waiting is not None and clock() >= (completion.waiting_until_s or 0):
+                completion.sent = True  # the retry was on its way
             raise
         except ChatError as failed:
             reason, error = "error", failed
@@ -177,6 +194,8 @@ class Chat:
             if completion.unreadable:
                 completion.warnings.append(f"{completion.unreadable} unreadable event(s) of the server were skipped")
             completion.end(clock(), reason or "error", error)
+            if self._run_limit is not None:
+                self._run_limit.reached(completion)  # from here on the run has spent this much on it
             # handed over without awaiting: a second cancel cannot undo it
             if self._keep_text:
                 self._store.save_completion(conversation.id, completion)
@@ -184,19 +203,26 @@ class Chat:
                 self._store.save_charge(completion)
 
     async def _run(
-        self, completion: Completion, paint: Paint, partial: "_PartialWriter"
+        self, conversation: Conversation, completion: Completion, paint: Paint, partial: "_PartialWriter"
     ) -> tuple[FinishReason, ChatError | None]:
         request = completion.request
         if request is None:
             raise ChatError("internal", "this answer was already given")
-        limits = [limit for limit in (self._run_limit, self._answer_limit()) if limit is not None]
+        limits = self._limits()
+        for limit in limits:
+            if limit.refuses(completion):
+                return "budget", ChatError("budget", limit.refusal())
         checked_at = 0.0
         completion.sent = True  # from here on a stop can cost the input
         async with aclosing(self._providers.provider(completion.model).stream(request)) as events:
             async for event in events:
+                if isinstance(event, Waiting):
+                    owner = conversation.id if self._keep_text else None
+                    self._store.settle_attempt(completion, owner, owed=event.request_sent)
                 now = self._clock.monotonic()
                 completion.apply(event, now)
                 partial.note(event)
+                await _count_up(completion)
                 await paint(event)
                 if limits and isinstance(event, TextDelta | ReasoningDelta | ToolCallDelta):
                     if now - checked_at < _LIMIT_INTERVAL_S:
@@ -209,10 +235,12 @@ class Chat:
             raise ChatError("stream", "the answer broke off before its end; run it again")
         return completion.finish_reason, None
 
-    def _answer_limit(self) -> SpendLimit | None:
-        if self._per_answer_usd is None:
-            return None
-        return SpendLimit(Decimal(str(self._per_answer_usd)), "budget.per_answer_usd")
+    def _limits(self) -> list[SpendLimit]:
+        """Return the limits that hold for one answer: the run's, which it shares, and its own."""
+        limits = [] if self._run_limit is None else [self._run_limit]
+        if self._per_answer_usd is not None:
+            limits.append(SpendLimit(Decimal(str(self._per_answer_usd)), "budget.per_answer_usd"))
+        return limits
 
     async def _saved(self, turn: Turn, completion: Completion) -> None:
         """Wait until the prompt is on disk; a full disk must not cost the answer."""
@@ -264,24 +292,37 @@ class Chat:
             await asyncio.wait({self._loading}, timeout=5)  # neither cancels it nor raises what it raised
 
 
-class _PartialWriter:
-    """Hands new text to the store at most every `PARTIAL_INTERVAL_S`, also when the stream falls silent after it."""
+async def _count_up(completion: Completion) -> None:
+    """Count the tokens of a flood in slices, and let the loop live between them."""
+    while completion.uncounted > COUNTED_AT_ONCE:
+        _ = completion.counted_output
+        await asyncio.sleep(0)
 
-    def __init__(self, store: Store, completion: Completion, *, enabled: bool) -> None:
+
+class _PartialWriter:
+    """Hands new text to the store at most every `PARTIAL_INTERVAL_S`, also when the stream falls silent after it.
+
+    Where text is not kept, it is only the charge so far: a program that is killed has spent the money all the same.
+    """
+
+    def __init__(self, store: Store, completion: Completion, *, keep_text: bool) -> None:
         self._store = store
         self._completion = completion
-        self._enabled = enabled
+        self._keep_text = keep_text
         self._text = self._reasoning = 0
         self._timer: asyncio.TimerHandle | None = None
 
     def note(self, event: StreamEvent) -> None:
         """Plan a write when there is something to keep: text, or that the server took the request and will charge."""
         wanted = isinstance(event, TextDelta | ReasoningDelta | ResponseStarted)
-        if self._enabled and wanted and self._timer is None:
+        if wanted and self._timer is None:
             self._timer = asyncio.get_running_loop().call_later(PARTIAL_INTERVAL_S, self._write)
 
     def _write(self) -> None:
         self._timer = None
+        if not self._keep_text:
+            self._store.save_charge(self._completion)
+            return
         text, reasoning = self._completion.text_log, self._completion.reasoning_log
         self._store.save_partial(self._completion, text.since(self._text), reasoning.since(self._reasoning))
         self._text, self._reasoning = text.position, reasoning.position

@@ -2,9 +2,10 @@
 
 `apply` folds stream events into it in constant time. Who wants to show it *pulls*: text by position, tokens and cost
 when a frame is painted. Tokens are counted when somebody asks, over all that came since the last time, so a burst of a
-thousand deltas is counted once.
+thousand deltas is counted once; of a flood no look counts more than a slice, and estimates the rest.
 """
 
+from array import array
 from collections import deque
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -32,6 +33,11 @@ from tui_chat.core.pricing import NOTHING, Cost, cost_of
 from tui_chat.core.request import Request
 from tui_chat.core.usage import CountedUsage, Usage, UsageSource
 
+COUNTED_AT_ONCE = 64 * 1024
+"""Characters that one look at the tokens counts: some ten milliseconds."""
+COUNTED_AT_MOST = 8 * 1024 * 1024
+"""Characters of a text that are counted; from there on the count is scaled, for no answer is worth minutes of it."""
+_LOOSE = 512
 _RATE_SPAN_S = 2.0
 
 
@@ -58,38 +64,70 @@ _RUNNING = {State.WAITING, State.RETRY, State.THINKING, State.STREAMING, State.P
 
 
 class Log:
-    """A text that only grows, kept as chunks: readers take what is new since their last position."""
+    """A text that only grows: readers take what is new since their last position.
 
-    __slots__ = ("_chunks", "_joined", "_joined_upto")
+    It is kept once, in pieces that are joined as they become many: a flood of tiny chunks costs little more than its
+    text, and a joined text stands in the place of its pieces.
+    """
+
+    __slots__ = ("_loose", "_pieces", "_starts", "size")
 
     def __init__(self, text: str = "") -> None:
-        self._chunks: list[str] = [text] if text else []
-        self._joined = text
-        self._joined_upto = len(self._chunks)
+        self._pieces: list[str] = []
+        self._loose = 0
+        """How many pieces at the end are single chunks."""
+        self._starts = array("Q")
+        """Where in the text each chunk begins."""
+        self.size = 0
+        """Characters."""
+        self.append(text)
 
     def append(self, chunk: str) -> None:
-        if chunk:
-            self._chunks.append(chunk)
+        if not chunk:
+            return
+        self._starts.append(self.size)
+        self.size += len(chunk)
+        self._pieces.append(chunk)
+        self._loose += 1
+        if self._loose == _LOOSE:
+            self._pieces[-_LOOSE:] = ["".join(self._pieces[-_LOOSE:])]
+            self._loose = 0
 
     @property
     def position(self) -> int:
         """The position behind the last chunk, for `since`."""
-        return len(self._chunks)
+        return len(self._starts)
 
     def since(self, position: int) -> str:
         """Return everything appended at or after `position`; costs only what it returns."""
-        return "".join(self._chunks[position:])
+        return self.part(self._starts[position]) if position < len(self._starts) else ""
+
+    def part(self, start: int, most: int | None = None) -> str:
+        """Return the text from character `start` on, at most so many characters of it."""
+        pieces, at, first = self._pieces, len(self._pieces), self.size
+        while first > start:
+            at -= 1
+            first -= len(pieces[at])
+        end = self.size if most is None else min(self.size, start + most)
+        found: list[str] = []
+        while first < end:
+            piece = pieces[at]
+            whole = first >= start and first + len(piece) <= end
+            found.append(piece if whole else piece[max(0, start - first) : end - first])
+            first += len(piece)
+            at += 1
+        return "".join(found)
 
     @property
     def text(self) -> str:
         """Return the whole text; joined again only when something came since the last call."""
-        if self._joined_upto < len(self._chunks):
-            self._joined += self.since(self._joined_upto)
-            self._joined_upto = len(self._chunks)
-        return self._joined
+        if len(self._pieces) > 1:
+            self._pieces = ["".join(self._pieces)]
+        self._loose = 0
+        return self._pieces[0] if self._pieces else ""
 
     def __bool__(self) -> bool:
-        return bool(self._chunks)
+        return self.size > 0
 
 
 @dataclass(slots=True)
@@ -98,16 +136,28 @@ class _Count:
 
     log: Log
     stream: StreamTokens | None = None
-    position: int = 0
+    fed: int = 0
+    """Characters that were counted; what lies behind them is taken to be of the same density."""
 
     def tokens(self, counter: TokenCounter, encoding: str) -> int:
+        if not self.log:
+            return 0
         if self.stream is None:
-            if not self.log:
-                return 0
             self.stream = counter.stream(encoding)
-        new = self.log.since(self.position)
-        self.position = self.log.position
-        return self.stream.feed(new) if new or not self.stream.exact else self.stream.tokens
+        if (uncounted := self.uncounted) > 0:
+            new = self.log.part(self.fed, min(uncounted, COUNTED_AT_ONCE))
+            self.fed += len(new)
+            counted = self.stream.feed(new)
+        else:
+            counted = self.stream.tokens if self.stream.exact else self.stream.feed("")
+        rest = self.log.size - self.fed
+        return counted + (-(-counted * rest // self.fed) if rest else 0)
+
+    @property
+    def uncounted(self) -> int:
+        """Characters that can be counted now: no more than a slice before the vocabulary is there, and never all."""
+        exact = self.stream is None or self.stream.exact
+        return min(self.log.size, COUNTED_AT_MOST if exact else COUNTED_AT_ONCE) - self.fed
 
 
 @dataclass(slots=True, eq=False)
@@ -203,13 +253,20 @@ class Completion:
                 self.request_id = request_id or self.request_id
                 self.model_served = model or self.model_served
             case Waiting(_, _, wait_s, attempt):
-                self.waiting, self.waiting_until_s, self.attempts, self.sent = event, at_s + wait_s, attempt, False
+                self._forget_attempt()
+                self.waiting, self.waiting_until_s, self.attempts = event, at_s + wait_s, attempt
             case Unreadable(count):
                 self.unreadable += count
             case Finished(reason):
                 self.finish_reason = reason
             case _:
                 assert_never(event)
+
+    def _forget_attempt(self) -> None:
+        """Drop what a failed attempt said of itself: it has a charge of its own."""
+        self.sent, self.reported, self.billed_usd, self._outgrown = False, Usage(), None, False
+        self.model_served = self.request_id = self.finish_reason = None
+        self.unreadable = 0
 
     def _first_token(self, at_s: float) -> None:
         self.sent, self.waiting, self._outgrown = True, None, True
@@ -254,6 +311,11 @@ class Completion:
         return CountedUsage(known, source, tuple(estimated))
 
     @property
+    def uncounted(self) -> int:
+        """Characters generated that no look at the tokens has counted yet, though it could."""
+        return sum(count.uncounted for count in self._counts or ())
+
+    @property
     def counted_output(self) -> int:
         """Our own count of everything generated so far: text, reasoning and tool calls."""
         if self._counts is None or self._counter is None:
@@ -276,6 +338,12 @@ class Completion:
         if not self.sent and self.billed_usd is None and self.reported == Usage():
             return NOTHING
         return cost_of(self.usage, self.model.price, self.created_at, self.billed_usd)
+
+    @property
+    def input_cost(self) -> Cost:
+        """Return what our count of the prompt costs, before any answer."""
+        counted = CountedUsage(Usage(self.input_estimate, 0), "estimated", ("input_tokens",))
+        return cost_of(counted, self.model.price, self.created_at)
 
     @property
     def output_tokens(self) -> int | None:

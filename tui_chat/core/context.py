@@ -7,7 +7,7 @@ leave the context. The last prompt always goes. A completion that resumes a cut 
 from collections.abc import Sequence
 
 from tui_chat.core.completion import Completion
-from tui_chat.core.conversation import Turn, on_path
+from tui_chat.core.conversation import Turn, path_continued
 from tui_chat.core.message import Message, Part, TextPart
 
 _OVERLAP = 200
@@ -51,7 +51,7 @@ def prompt_message(turn: Turn) -> Message:
 def messages_before(path: Sequence[Turn], system_prompt: str | None) -> list[Message]:
     """Return the messages that stand before a prompt which goes on from `path`; marks what is not sent on."""
     messages = [Message.of("system", system_prompt)] if system_prompt else []
-    for turn, completion in on_path(path):
+    for turn, completion in path_continued(path):
         if completion is None:
             continue
         text = joined_text(turn, completion)
@@ -59,3 +59,10 @@ def messages_before(path: Sequence[Turn], system_prompt: str | None) -> list[Mes
         if completion.sent_on:
             messages += [prompt_message(turn), Message.of("assistant", text)]
     return messages
+
+
+def unanswered(path: Sequence[Turn]) -> int:
+    """Return how many turns `messages_before` left out because there is no answer, not because the user said so."""
+    return sum(
+        completion is None or not (completion.discarded or completion.sent_on) for _, completion in path_continued(path)
+    )

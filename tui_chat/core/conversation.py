@@ -2,13 +2,15 @@
 
 A turn is one prompt and its completions; it *continues* one completion of an earlier turn (`None` for a first turn), so
 turns form a tree and editing an earlier prompt is a sibling, never an overwrite. What is on the screen is the path from
-a tip back along `continues`. `chosen` only says which completion of a *last* turn the next prompt continues.
+a tip back along `continues`. Of a *last* turn, `chosen` is the completion in view and `continued` the one that the next
+prompt goes on from: mostly the same, but an answer that came to nothing stays in view and is not gone on from.
 """
 
 from collections.abc import Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from datetime import datetime
+from itertools import pairwise
 
 from tui_chat.core.completion import Completion
 from tui_chat.core.message import BlobPart
@@ -60,6 +62,7 @@ class Turn:
     """Shared by turns that were born of one prompt, one per tip."""
     completions: list[Completion] = field(default_factory=list)
     chosen_id: str | None = None
+    """What the user chose, or asked for last; `None` leaves it to `continued`."""
     siblings: tuple[str, ...] = ()
     """Ids of all turns that continue the same completion, this one included, oldest first."""
     saved: Future[None] | None = None
@@ -67,23 +70,52 @@ class Turn:
 
     @property
     def chosen(self) -> Completion | None:
-        """The completion that the next prompt continues: the chosen one, else the newest."""
-        for completion in self.completions:
-            if completion.id == self.chosen_id:
-                return completion
-        return self.completions[-1] if self.completions else None
+        """The completion in view while the turn is the last: the chosen one, running or failed, else `continued`."""
+        return self.completion(self.chosen_id) or self.continued
+
+    @property
+    def continued(self) -> Completion | None:
+        """The completion that the next prompt goes on from.
+
+        That is the chosen one, unless it came to nothing or still runs: then the newest before it that has text.
+        Without a choice it is the first with text, so that of several models the first one asked goes on; and the
+        newest where none has text. A chosen one that the user left out stays: its turn leaves the context.
+        """
+        chosen = self.completion(self.chosen_id)
+        if chosen is not None:
+            if chosen.discarded or _answers(chosen):
+                return chosen
+            before = self.completions[: self.completions.index(chosen)]
+            earlier = next(filter(_answers, reversed(before)), None)
+            if earlier is not None:
+                return earlier
+        newest = self.completions[-1] if self.completions else None
+        return next(filter(_answers, self.completions), None) or chosen or newest
 
     def completion(self, completion_id: str | None) -> Completion | None:
         return next((c for c in self.completions if c.id == completion_id), None)
 
 
+def _answers(completion: Completion) -> bool:
+    """Say whether there is an ended answer with text that the user did not leave out."""
+    if completion.running or completion.discarded:
+        return False
+    text = completion.text
+    return bool(text) and not text.isspace()
+
+
 def on_path(turns: Sequence[Turn]) -> list[tuple[Turn, Completion | None]]:
-    """Return each turn of a path with the completion that the path goes through."""
-    out: list[tuple[Turn, Completion | None]] = []
-    for at, turn in enumerate(turns):
-        through = turn.completion(turns[at + 1].continues) if at + 1 < len(turns) else turn.chosen
-        out.append((turn, through))
-    return out
+    """Return each turn of a path with the completion that the path goes through; of the last, the one in view."""
+    return [*_gone_through(turns), *((turn, turn.chosen) for turn in turns[-1:])]
+
+
+def path_continued(turns: Sequence[Turn]) -> list[tuple[Turn, Completion | None]]:
+    """Return each turn of a path with the completion that a next prompt has before it."""
+    return [*_gone_through(turns), *((turn, turn.continued) for turn in turns[-1:])]
+
+
+def _gone_through(turns: Sequence[Turn]) -> list[tuple[Turn, Completion | None]]:
+    return [(turn, turn.completion(later.continues)) for turn, later in pairwise(turns)]
 
 
 def title_from(prompt: str) -> str:

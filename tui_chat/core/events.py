@@ -71,6 +71,8 @@ class Waiting:
     """The attempt that comes next, counted from 1."""
     attempts: int
     """How many there will be at most."""
+    request_sent: bool = False
+    """The attempt that failed may have reached the model: it can have cost its input."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +84,8 @@ class Unreadable:
 
 @dataclass(frozen=True, slots=True)
 class Finished:
+    """The model's answer is whole; usage, cost and the server's farewell may still follow."""
+
     finish_reason: FinishReason
 
 

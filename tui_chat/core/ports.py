@@ -10,6 +10,7 @@ from tui_chat.core.conversation import Conversation, ConversationRow, Turn
 from tui_chat.core.errors import StorageError
 from tui_chat.core.events import StreamEvent
 from tui_chat.core.format import Spent
+from tui_chat.core.message import BlobPart
 from tui_chat.core.model import Model
 from tui_chat.core.request import Request
 
@@ -19,7 +20,7 @@ Paint = Callable[[StreamEvent], Awaitable[None]]
 
 class Provider(Protocol):
     def stream(self, request: Request) -> AsyncGenerator[StreamEvent, None]:
-        """Yield the answer's events, ending with `Finished`. Raises ProviderError and nothing else.
+        """Yield the answer's events; once `Finished` came, only figures follow. Raises ProviderError and nothing else.
 
         An async generator: whoever iterates it must close it (`contextlib.aclosing`), which closes the socket.
         """
@@ -77,6 +78,10 @@ class Store(Protocol):
         """The unsent prompt of a conversation, or of the new one (`None`); empty when there is none."""
         ...
 
+    def draft_attachments(self, conversation_id: str | None) -> tuple[BlobPart, ...]:
+        """What is attached to the unsent prompt."""
+        ...
+
     def prompts(self, limit: int = 200) -> list[str]:
         """Earlier prompts of all conversations, the newest first, without immediate repeats."""
         ...
@@ -110,7 +115,14 @@ class Store(Protocol):
         ...
 
     def save_charge(self, completion: Completion) -> Future[None]:
-        """Write only the charge of an ended completion, for answers whose text is not kept."""
+        """Write only the charge of a completion, running or ended, for answers whose text is not kept."""
+        ...
+
+    def settle_attempt(self, completion: Completion, conversation_id: str | None, *, owed: bool) -> Future[None]:
+        """Settle the charge of an attempt that failed and will be followed by another, which is charged by itself.
+
+        Without `owed` the attempt cost nothing, whatever was written of it before.
+        """
         ...
 
     def save_conversation(self, conversation: Conversation) -> Future[None]:
@@ -121,10 +133,14 @@ class Store(Protocol):
 
     def save_discarded(self, completion: Completion) -> Future[None]: ...
 
-    def save_draft(self, conversation_id: str | None, text: str) -> Future[None]: ...
+    def save_draft(
+        self, conversation_id: str | None, text: str, attachments: tuple[BlobPart, ...] = ()
+    ) -> Future[None]:
+        """Keep an unsent prompt with its attachments; without either the draft is forgotten."""
+        ...
 
     def delete_conversation(self, conversation_id: str) -> Future[None]:
-        """Delete a conversation and its text; its charges stay."""
+        """Delete a conversation and its text; its charges stay. Refused while another process answers in it."""
         ...
 
     def close(self, timeout_s: float = 5.0) -> bool:

@@ -10,6 +10,7 @@ from tui_chat.core.errors import ChatError, ConfigurationError, StorageError
 from tui_chat.core.ports import Store
 from tui_chat.interchange.json_export import export_json
 from tui_chat.interchange.markdown_export import export_markdown
+from tui_chat.interchange.private_file import write_new
 
 _ENDINGS = {"json": "json", "markdown": "md"}
 _MOST_NAMES = 1000
@@ -47,11 +48,9 @@ def _write_new(name: str, ending: str, text: str) -> Path:
     for number in range(1, _MOST_NAMES):
         path = folder / (f"{name}.{ending}" if number == 1 else f"{name}-{number}.{ending}")
         try:
-            descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+            write_new(path, text)
         except FileExistsError:
             continue
-        with os.fdopen(descriptor, "w", encoding="utf-8", errors="replace") as file:
-            file.write(text)
         return path
     raise StorageError(f"{folder} has {_MOST_NAMES} files named {name} already; move some away")
 

@@ -18,7 +18,8 @@ VERSION = 1
 def export_json(conversations: Iterable[tuple[Conversation, Sequence[Turn]]]) -> str:
     """Return conversations, each with all turns of all branches (parents first), as JSON that is pure ASCII."""
     records = [_conversation_record(conversation, turns) for conversation, turns in conversations]
-    return json.dumps({"version": VERSION, "conversations": records}, ensure_ascii=True, indent=1) + "\n"
+    whole = {"version": VERSION, "conversations": records}
+    return json.dumps(whole, ensure_ascii=True, allow_nan=False, indent=1) + "\n"
 
 
 def _conversation_record(conversation: Conversation, turns: Sequence[Turn]) -> Json:

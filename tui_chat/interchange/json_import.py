@@ -3,6 +3,7 @@
 import base64
 import binascii
 import json
+import math
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
@@ -26,7 +27,7 @@ _ROLES = ("user", "assistant")
 def import_json(text: str) -> Imported:
     """Return the conversations of an export, each with its turns. Raises ConfigurationError that names the place."""
     try:
-        top = _Record(json.loads(text), "the file")
+        top = _Record(json.loads(text, parse_float=_finite, parse_constant=_finite), "the file")
     except ValueError as bad:
         raise ConfigurationError(f"this is not JSON ({bad})") from bad
     except RecursionError as bad:
@@ -35,6 +36,14 @@ def import_json(text: str) -> Imported:
     if version != VERSION:
         raise ConfigurationError(f"this is an export of version {version}; this tui-chat reads version {VERSION}")
     return [_conversation(each) for each in top.records("conversations")]
+
+
+def _finite(text: str) -> float:
+    """Return a number that JSON can hold again. Raises ConfigurationError for others."""
+    number = float(text)
+    if not math.isfinite(number):
+        raise ConfigurationError(f"the number {text[:20]} is too large, or none; is this an export of tui-chat?")
+    return number
 
 
 def _conversation(record: "_Record") -> tuple[Conversation, list[Turn]]:
@@ -58,7 +67,7 @@ def _conversation(record: "_Record") -> tuple[Conversation, list[Turn]]:
         if role not in _ROLES:
             raise message.wrong("role", "user or assistant")
         message_id, parent = message.text("id"), message.text_or_none("parent_id")
-        if not message_id or message_id in turns or message_id in answers:
+        if not message_id.isprintable() or not message_id or message_id in turns or message_id in answers:
             raise message.wrong("id", "an id of its own")
         if role == "user":
             if parent is not None and parent not in answers:

@@ -1,5 +1,6 @@
 """The parts that every JSON of the program shares: usage, cost, timings, error. Their shapes are the contract's."""
 
+import math
 from decimal import Decimal
 
 from tui_chat.core.completion import Completion
@@ -25,7 +26,8 @@ def usage_record(counted: CountedUsage) -> Json:
 
 
 def usd_record(cost: Cost) -> float | None:
-    return None if cost.usd is None else float(cost.usd)
+    usd = None if cost.usd is None else float(cost.usd)
+    return usd if usd is not None and math.isfinite(usd) else None  # JSON has no word for infinity
 
 
 def cost_record(cost: Cost) -> Json:

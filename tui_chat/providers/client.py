@@ -27,6 +27,7 @@ from tui_chat import __version__
 from tui_chat.core.errors import ProviderError
 from tui_chat.core.events import (
     Finished,
+    FinishReason,
     ReasoningDelta,
     ResponseStarted,
     StreamEvent,
@@ -51,6 +52,10 @@ MAX_ERROR_BODY = 64 * 1024
 _ERROR_BODY_S = 5.0
 _LINGER_S = 0.05
 """How long the end of the body is waited for behind the end marker, so that the connection can be used again."""
+_LOOK_S = 0.05
+"""What it takes to hand over what is in the socket already."""
+_NAP_S = 0.5
+"""A timeout that comes later than this was held up by ourselves, and says nothing about the server."""
 _KEEP_ALIVE_S = 30.0
 _AHEAD = 256 * 1024
 """So many bytes are read ahead of a reader that is busy, or has paused the answer."""
@@ -172,7 +177,7 @@ class HTTPProvider:
             await client.aclose()
 
     async def stream(self, request: Request) -> AsyncGenerator[StreamEvent, None]:
-        """Yield the answer's events, ending with `Finished`.
+        """Yield the answer's events; `Finished` comes as soon as the server says why, only figures after it.
 
         Raises ProviderError and nothing else, but for a ConfigurationError of the endpoint's key, which goes through.
         """
@@ -204,7 +209,8 @@ class HTTPProvider:
                 raise self._final(error, attempt) from None
             attempt += 1
             what = self._secrets.clean(failure.what)
-            yield Waiting(error.kind, what, wait, attempt, self._network.max_retries + 1)
+            most = self._network.max_retries + 1
+            yield Waiting(error.kind, what, wait, attempt, most, request_sent=error.request_sent)
             await asyncio.sleep(wait)
 
     def _final(self, error: ProviderError, attempts: int) -> ProviderError:
@@ -371,7 +377,9 @@ class HTTPProvider:
         yield ResponseStarted(headers.get("x-request-id") or headers.get("request-id"))
         reading = _Reading(wire.framer(), wire.decoder(), Inflater(headers.get("content-encoding", "")), self._network)
         broken: Failure | None = None
-        while not reading.decoder.done:
+        decoder = reading.decoder
+        said: FinishReason | None = None
+        while not decoder.done:
             try:
                 piece = await self._read(body, reading, place)
             except Failure as failed:
@@ -381,13 +389,18 @@ class HTTPProvider:
                 break
             for event in reading.events(piece):
                 yield event
+            # at once: who stops while the usage is waited for has a whole answer all the same
+            if decoder.finish_reason is not None and said is None and not decoder.done:
+                said = decoder.finish_reason
+                yield Finished(said)
         for event in reading.rest():
             yield event
-        if broken is not None and not reading.decoder.done and reading.decoder.finish_reason is None:
+        if broken is not None and not decoder.done and decoder.finish_reason is None:
             raise broken
-        for event in reading.decoder.close():
-            yield event
-        if reading.decoder.done:
+        for event in decoder.close():
+            if event != Finished(said or "error"):
+                yield event
+        if decoder.done:
             await body.linger()
 
     async def _read(self, body: "_Body", reading: "_Reading", place: Place) -> bytes | None:
@@ -443,9 +456,7 @@ class _Body:
     async def read(self, limit_s: float) -> bytes | None:
         """Return what has come, waiting for it if need be; None at the end. Raises TimeoutError and HTTPError."""
         if not self._pieces and not self._pump.done():
-            self._news.clear()
-            async with asyncio.timeout(limit_s):
-                await self._news.wait()
+            await self._wait(limit_s)
         if not self._pieces:
             await self._pump
             return None
@@ -454,6 +465,26 @@ class _Body:
         self._size = 0
         self._room.set()
         return data
+
+    async def _wait(self, limit_s: float) -> None:
+        """Wait for news. Raises TimeoutError when there was time for it, and none came.
+
+        A loop that stood still (a stopped process, a lid that was closed) wakes to a timeout and to data that waits in
+        the socket, and the timeout is first: so it counts only after one more look, and after a nap the time is new.
+        """
+        started_s = time.monotonic()
+        if await self._news_within(limit_s):
+            return
+        overslept = time.monotonic() - started_s > limit_s + _NAP_S
+        if not limit_s or not await self._news_within(limit_s if overslept else _LOOK_S):
+            raise TimeoutError
+
+    async def _news_within(self, limit_s: float) -> bool:
+        self._news.clear()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(limit_s):
+                await self._news.wait()
+        return bool(self._pieces) or self._pump.done()
 
     async def linger(self) -> None:
         """Read on to the end of the body, if it is near: only then can the connection be used again."""

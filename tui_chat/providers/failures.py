@@ -116,6 +116,7 @@ def classify(status: int | None, words: ErrorWords) -> ErrorKind:
 
 def read_error(value: object) -> ErrorWords | None:
     """Return what a JSON value says of an error, `None` when it reports none."""
+    value = _unwrapped(value)
     if not isinstance(value, dict):
         return None
     error = value.get("error")
@@ -171,9 +172,12 @@ def words_of(body: bytes) -> ErrorWords:
         value = json.loads(text.partition("\n")[0][5:] if text.startswith("data:") else text)
     except (ValueError, RecursionError):
         return ErrorWords(text.strip())
-    if isinstance(value, list) and value:  # Gemini wraps its errors in a list
-        value = value[0]
-    return read_error(value) or _words(value)
+    return read_error(value) or _words(_unwrapped(value))
+
+
+def _unwrapped(value: object) -> object:
+    """Return what is in a list: Gemini wraps its errors in one."""
+    return value[0] if isinstance(value, list) and value else value
 
 
 @dataclass(frozen=True, slots=True)
@@ -257,11 +261,14 @@ def duration(seconds: float) -> str:
 
 
 class ReportedError(ProviderError):
-    """An error that the server reported inside of a stream; `named` puts the server's words into its message."""
+    """An error that the server reported inside of a stream; `named` puts the server's words into its message.
 
-    def __init__(self, words: ErrorWords) -> None:
+    Before the first token it costs what an error status costs, nothing: then no request counts as sent.
+    """
+
+    def __init__(self, words: ErrorWords, *, request_sent: bool) -> None:
         kind = classify(words.status, words)
-        super().__init__(kind, "the server reported an error", status=words.status, request_sent=True)
+        super().__init__(kind, "the server reported an error", status=words.status, request_sent=request_sent)
         self.words = words
 
 

@@ -64,6 +64,7 @@ _GAVE_UP = {
     "network_error": "a network error",
 }
 _JSON = json.JSONDecoder(parse_float=Decimal)
+_TOKENS = TextDelta | ReasoningDelta | ToolCallDelta
 _RESERVED = ("model", "messages", "stream", "stream_options")
 _TICKS = Decimal(10) ** 10
 _MOST_USD = Decimal(100_000)
@@ -143,6 +144,7 @@ class ChatDecoder:
         "_records",
         "_started",
         "_text",
+        "_tokens",
         "_unreadable",
         "done",
         "finish_reason",
@@ -151,7 +153,7 @@ class ChatDecoder:
     def __init__(self) -> None:
         self.finish_reason: FinishReason | None = None
         self.done = False
-        self._error: ProviderError | None = None
+        self._error: ErrorWords | None = None
         self._records = 0
         self._unreadable = 0
         self._html = False
@@ -159,6 +161,8 @@ class ChatDecoder:
         self._index: int | None = None
         """The choice that is read; others are ignored."""
         self._text = False
+        self._tokens = False
+        """Something was generated, so the request costs."""
         self._plain_reasoning = False
         """Reasoning came as plain text, so its details repeat it."""
 
@@ -179,15 +183,21 @@ class ChatDecoder:
                 self._fail(ErrorWords(data))
                 return []
             return self._cannot_read(data)
-        if record.event == "error" and not (isinstance(value, dict) and read_error(value)):
+        if record.event == "error" and not read_error(value):
             value = {"error": value or "an error"}
-        if not isinstance(value, dict):
+        if isinstance(value, dict):
+            events = self._chunk(value)
+            self._tokens = self._tokens or any(isinstance(event, _TOKENS) for event in events)
+            return events
+        error = read_error(value)
+        if error is None:
             return self._cannot_read(data)
-        return self._chunk(value)
+        self._fail(error)
+        return []
 
     def close(self) -> list[StreamEvent]:
         if self._error is not None:
-            raise self._error
+            raise ReportedError(self._error, request_sent=self._tokens)
         if self._records == self._unreadable and self.finish_reason is None:
             raise self._nothing()
         if self.finish_reason is None and not self.done:
@@ -201,7 +211,7 @@ class ChatDecoder:
             what = "nothing that the server sent could be read; check the provider's kind and base_url"
         else:
             what = "the server sent an empty answer; the prompt may be too long for it, or the base_url wrong"
-        return ProviderError("protocol" if self._unreadable else "stream", what, request_sent=True)
+        return ProviderError("protocol" if self._unreadable else "stream", what)
 
     def _cannot_read(self, data: str) -> list[StreamEvent]:
         self._unreadable += 1
@@ -210,7 +220,7 @@ class ChatDecoder:
 
     def _fail(self, words: ErrorWords) -> None:
         if self._error is None:
-            self._error = ReportedError(words)
+            self._error = words
         self.done = True
 
     def _chunk(self, chunk: dict[str, object]) -> list[StreamEvent]:

@@ -48,6 +48,7 @@ _NEWEST_BELOW = """
 """
 _NOT_USED = (
     "NOT EXISTS (SELECT 1 FROM attachments a WHERE a.sha256 = blobs.sha256) "
+    "AND NOT EXISTS (SELECT 1 FROM draft_attachments d WHERE d.sha256 = blobs.sha256) "
     "AND NOT EXISTS (SELECT 1 FROM conversations c WHERE c.system_prompt = blobs.sha256) "
     "AND NOT EXISTS (SELECT 1 FROM completions p WHERE p.system_prompt = blobs.sha256)"
 )
@@ -69,6 +70,7 @@ class _Draft:
 
     key: str
     text: str
+    attachments: tuple[BlobPart, ...]
     at: str
     future: Future[None] = field(default_factory=Future)
     number: int = 0
@@ -205,6 +207,18 @@ class SQLiteStore:
             ).fetchone()
             return "" if row is None else rows.loaded(row["text"])
 
+    def draft_attachments(self, conversation_id: str | None) -> tuple[BlobPart, ...]:
+        """What is attached to the unsent prompt, in its order."""
+        with self._database.reading() as connection:
+            found = connection.execute(
+                "SELECT a.name, a.media_type, b.data FROM draft_attachments a JOIN blobs b ON b.sha256 = a.sha256 "
+                "WHERE a.conversation_id = ? ORDER BY a.seq",
+                (rows.stored(conversation_id or ""),),
+            )
+            return tuple(
+                BlobPart(rows.loaded(row["name"]), rows.loaded(row["media_type"]), row["data"]) for row in found
+            )
+
     def prompts(self, limit: int = 200) -> list[str]:
         """Earlier prompts of all conversations, the newest first, without immediate repeats."""
         prompts: list[str] = []
@@ -309,17 +323,28 @@ class SQLiteStore:
         def work(connection: sqlite3.Connection) -> None:
             rows.update(connection, "completions", completion_id, outcome)
             connection.execute("DELETE FROM deltas WHERE completion_id = ?", (completion_id,))
-            ledger.write_charge(connection, charge)
+            _settle(connection, completion_id, charge)
 
         return self._database.write(work)
 
     def save_charge(self, completion: Completion) -> Future[None]:
-        """Write only the charge of an ended completion, for answers whose text is not kept."""
+        """Write only the charge of a completion, running or ended, for answers whose text is not kept."""
         charge, last_model = ledger.charge_columns(completion, None), completion.model.name
+        completion_id = completion.id
 
         def work(connection: sqlite3.Connection) -> None:
-            ledger.write_charge(connection, charge)
+            _settle(connection, completion_id, charge)
             _note_model(connection, last_model)
+
+        return self._database.write(work)
+
+    def settle_attempt(self, completion: Completion, conversation_id: str | None, *, owed: bool) -> Future[None]:
+        """Settle the charge of an attempt that failed and will be followed by another; nothing, unless `owed`."""
+        charge = ledger.charge_columns(completion, conversation_id) if owed else None
+        completion_id, failed = completion.id, charge and ledger.failed_charge(charge)
+
+        def work(connection: sqlite3.Connection) -> None:
+            _settle(connection, completion_id, failed)
 
         return self._database.write(work)
 
@@ -351,21 +376,26 @@ class SQLiteStore:
 
         return self._database.write(work)
 
-    def save_draft(self, conversation_id: str | None, text: str) -> Future[None]:
-        """Keep an unsent prompt; the last of several that wait for the disk is the one that is written."""
+    def save_draft(
+        self, conversation_id: str | None, text: str, attachments: tuple[BlobPart, ...] = ()
+    ) -> Future[None]:
+        """Keep an unsent prompt with its attachments; without either the draft is forgotten.
+
+        The last of several that wait for the disk is the one that is written.
+        """
         key, at = conversation_id or "", rows.moment(self._clock.now())
         with self._draft_lock:
             last = self._draft
             # only while nothing was queued behind it: an empty draft must not overtake the turn it became
             if last is not None and last.key == key and last.number == self._database.submitted and not last.taken:
-                last.text, last.at = text, at
+                last.text, last.attachments, last.at = text, attachments, at
                 return last.future
-            draft = _Draft(key, text, at)
+            draft = _Draft(key, text, attachments, at)
 
             def work(connection: sqlite3.Connection) -> None:
                 with self._draft_lock:
                     draft.taken = True
-                _put_draft(connection, key, draft.text, draft.at)
+                _put_draft(connection, draft)
 
             draft.future = self._database.write(work)
             draft.number = self._database.submitted
@@ -373,49 +403,59 @@ class SQLiteStore:
         return draft.future
 
     def delete_conversation(self, conversation_id: str) -> Future[None]:
-        """Delete a conversation and its text; its charges stay."""
+        """Delete a conversation and its text; its charges stay.
+
+        Fails with StorageError while another process that lives writes an answer in it.
+        """
         wanted = rows.stored(conversation_id)
 
         def work(connection: sqlite3.Connection) -> None:
+            if self._answered_elsewhere(connection, wanted):
+                raise StorageError("another tui-chat is answering in this conversation; stop it there, then delete it")
             blobs = connection.execute(
                 "SELECT system_prompt FROM conversations WHERE id = :id UNION "
                 "SELECT p.system_prompt FROM completions p JOIN turns t ON t.id = p.turn_id "
                 "WHERE t.conversation_id = :id UNION "
-                "SELECT a.sha256 FROM attachments a JOIN turns t ON t.id = a.turn_id WHERE t.conversation_id = :id",
+                "SELECT a.sha256 FROM attachments a JOIN turns t ON t.id = a.turn_id WHERE t.conversation_id = :id "
+                "UNION SELECT sha256 FROM draft_attachments WHERE conversation_id = :id",
                 {"id": wanted},
             ).fetchall()
             connection.execute("DELETE FROM conversations WHERE id = ?", (wanted,))
             connection.execute("DELETE FROM drafts WHERE conversation_id = ?", (wanted,))
-            connection.executemany(f"DELETE FROM blobs WHERE sha256 = ? AND {_NOT_USED}", blobs)
+            _drop_unused(connection, blobs)
 
-        return self._database.write(work)
+        # whoever asked is told; a deletion that was said to have failed must not happen later
+        return self._database.write(work, awaited=True)
+
+    def _answered_elsewhere(self, connection: sqlite3.Connection, conversation_id: str | bytes) -> bool:
+        owners = connection.execute(
+            "SELECT DISTINCT p.owner FROM completions p JOIN turns t ON t.id = p.turn_id "
+            "WHERE t.conversation_id = ? AND p.owner IS NOT NULL AND p.owner != ?",
+            (conversation_id, self._instance),
+        ).fetchall()
+        return any(not presence.is_dead(self._path, rows.loaded(owner)) for (owner,) in owners)
 
     def import_tree(self, conversation: Conversation, turns: Sequence[Turn]) -> bool:
         """Write a conversation of somewhere else with its own ids; False when there is one with its id already.
 
         Waits until it is on disk. It brings no charges: the money was spent elsewhere. Raises StorageError.
         """
-        columns, system_prompt = rows.conversation_columns(conversation), conversation.system_prompt
-        ordered = _parents_first(turns)
+        return self.import_trees([(conversation, turns)]) == 1
 
-        def work(connection: sqlite3.Connection) -> bool:
-            if connection.execute("SELECT 1 FROM conversations WHERE id = ?", (columns["id"],)).fetchone():
-                return False
-            digest = _put_text(connection, system_prompt)
-            recency = _microseconds(columns)
-            rows.insert(connection, "conversations", columns | {"system_prompt": digest, "recency": recency})
-            for turn in ordered:
-                _put_turn(connection, _turn_columns(turn) | {"conversation_id": columns["id"]}, turn.attachments)
-                for seq, completion in enumerate(turn.completions):
-                    row = rows.identity_columns(completion) | rows.outcome_columns(completion)
-                    row |= {"turn_id": turn.id, "seq": seq, "system_prompt": digest}
-                    rows.insert(connection, "completions", row)
-            return True
+    def import_trees(self, trees: Sequence[tuple[Conversation, Sequence[Turn]]]) -> int:
+        """Write conversations of somewhere else with their own ids; return how many were not there already.
+
+        All or none of them. Waits until they are on disk. Raises StorageError.
+        """
+        ordered = [(conversation, _parents_first(turns)) for conversation, turns in trees]
+
+        def work(connection: sqlite3.Connection) -> list[Conversation]:
+            return [conversation for conversation, turns in ordered if _put_tree(connection, conversation, turns)]
 
         added = self._database.write(work, awaited=True).result()
-        if added:
+        for conversation in added:
             conversation.stored = True
-        return added
+        return len(added)
 
     def close(self, timeout_s: float = 5.0) -> bool:
         """Write what is queued, then close; False when it did not finish in time."""
@@ -529,15 +569,18 @@ def _touch(connection: sqlite3.Connection, columns: Columns) -> None:
 
 def _put_turn(connection: sqlite3.Connection, columns: Columns, attachments: Iterable[BlobPart]) -> None:
     rows.insert(connection, "turns", columns)
+    _put_attachments(connection, "attachments", {"turn_id": columns["id"]}, attachments)
+
+
+def _put_attachments(connection: sqlite3.Connection, table: str, of: Columns, attachments: Iterable[BlobPart]) -> None:
     for seq, part in enumerate(attachments):
         row: Columns = {
-            "turn_id": columns["id"],
             "seq": seq,
             "name": rows.stored(part.name),
             "media_type": rows.stored(part.media_type),
             "sha256": _put_blob(connection, part.data),
         }
-        rows.insert(connection, "attachments", row)
+        rows.insert(connection, table, of | row)
 
 
 def _put_text(connection: sqlite3.Connection, text: str | None) -> str | None:
@@ -547,22 +590,73 @@ def _put_text(connection: sqlite3.Connection, text: str | None) -> str | None:
 def _put_blob(connection: sqlite3.Connection, data: bytes) -> str:
     """Store bytes under their hash, once; return the hash."""
     digest = hashlib.sha256(data).hexdigest()
-    connection.execute("INSERT OR IGNORE INTO blobs (sha256, data) VALUES (?, ?)", (digest, data))
+    if connection.execute("SELECT 1 FROM blobs WHERE sha256 = ?", (digest,)).fetchone() is None:
+        connection.execute("INSERT INTO blobs (sha256, data) VALUES (?, ?)", (digest, data))
     return digest
 
 
-def _put_draft(connection: sqlite3.Connection, key: str, text: str, at: str) -> None:
-    name = rows.stored(key)
-    if not text:
+def _drop_unused(connection: sqlite3.Connection, digests: Iterable[Sequence[str]]) -> None:
+    """Delete those of some blobs, each a row with its hash, that nothing refers to any more."""
+    connection.executemany(f"DELETE FROM blobs WHERE sha256 = ? AND {_NOT_USED}", digests)
+
+
+def _put_draft(connection: sqlite3.Connection, draft: _Draft) -> None:
+    name = rows.stored(draft.key)
+    before = connection.execute("SELECT sha256 FROM draft_attachments WHERE conversation_id = ?", (name,)).fetchall()
+    gone = draft.key and not connection.execute("SELECT 1 FROM conversations WHERE id = ?", (name,)).fetchone()
+    if gone or not (draft.text or draft.attachments):  # a draft that comes after its chat was deleted stays out
         connection.execute("DELETE FROM drafts WHERE conversation_id = ?", (name,))
-        return
-    # a draft that comes after its chat was deleted stays out
-    connection.execute(
-        "INSERT INTO drafts (conversation_id, text, updated_at) SELECT :key, :text, :at "
-        "WHERE :key = '' OR EXISTS (SELECT 1 FROM conversations WHERE id = :key) "
-        "ON CONFLICT (conversation_id) DO UPDATE SET text = excluded.text, updated_at = excluded.updated_at",
-        {"key": name, "text": rows.stored(text), "at": at},
-    )
+    else:
+        connection.execute(
+            "INSERT INTO drafts (conversation_id, text, updated_at) VALUES (:key, :text, :at) "
+            "ON CONFLICT (conversation_id) DO UPDATE SET text = excluded.text, updated_at = excluded.updated_at",
+            {"key": name, "text": rows.stored(draft.text), "at": draft.at},
+        )
+        connection.execute("DELETE FROM draft_attachments WHERE conversation_id = ?", (name,))
+        _put_attachments(connection, "draft_attachments", {"conversation_id": name}, draft.attachments)
+    _drop_unused(connection, before)
+
+
+def _put_tree(connection: sqlite3.Connection, conversation: Conversation, turns: Sequence[Turn]) -> bool:
+    """Insert a conversation of somewhere else; False when it is there already. Raises StorageError."""
+    columns = rows.conversation_columns(conversation)
+    if connection.execute("SELECT 1 FROM conversations WHERE id = ?", (columns["id"],)).fetchone():
+        return False
+    _refuse_known_ids(connection, conversation, turns)
+    digest = _put_text(connection, conversation.system_prompt)
+    recency = _microseconds(columns)
+    rows.insert(connection, "conversations", columns | {"system_prompt": digest, "recency": recency})
+    for turn in turns:
+        _put_turn(connection, _turn_columns(turn) | {"conversation_id": columns["id"]}, turn.attachments)
+        for seq, completion in enumerate(turn.completions):
+            row = rows.identity_columns(completion) | rows.outcome_columns(completion)
+            row |= {"turn_id": turn.id, "seq": seq, "system_prompt": digest}
+            rows.insert(connection, "completions", row)
+    return True
+
+
+def _refuse_known_ids(connection: sqlite3.Connection, conversation: Conversation, turns: Sequence[Turn]) -> None:
+    """Raise StorageError when a message of an import is in the history already, under another conversation."""
+    ids = rows.as_json([turn.id for turn in turns] + [each.id for turn in turns for each in turn.completions])
+    known = connection.execute(
+        "SELECT conversation_id FROM turns WHERE id IN (SELECT value FROM json_each(:ids)) UNION ALL "
+        "SELECT t.conversation_id FROM completions p JOIN turns t ON t.id = p.turn_id "
+        "WHERE p.id IN (SELECT value FROM json_each(:ids)) LIMIT 1",
+        {"ids": ids},
+    ).fetchone()
+    if known is not None:
+        raise StorageError(
+            f"messages of the conversation {conversation.id} are here already, under the conversation "
+            f"{rows.loaded(known[0])}, so nothing was imported; delete that one first, or take one of the two out"
+        )
+
+
+def _settle(connection: sqlite3.Connection, completion_id: str, charge: Columns | None) -> None:
+    """Write a charge; without one, what was charged so far for a call that still ran was not owed."""
+    if charge is None:
+        ledger.settle_unowed(connection, completion_id)
+    else:
+        ledger.write_charge(connection, charge)
 
 
 def _note_model(connection: sqlite3.Connection, name: str | None) -> None:

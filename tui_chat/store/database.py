@@ -4,6 +4,9 @@ Writes are closures in a queue, each run in its own transaction; the caller gets
 thread, not awaits, because a cancelled await would lose a write. A write that fails for a reason that passes (no room,
 a lock) fails its future at once and stays in line: it is tried again, in order, before the next write, every few
 seconds, and when we close. So what could not be written while the disk was full is written when there is room.
+
+A lock that another program holds is waited for in small steps, so that whoever waits for us does not wait for it: the
+first write waits long, those that follow while the lock is known to be held only a moment.
 """
 
 import atexit
@@ -22,13 +25,21 @@ from typing import Any, TypeVar
 
 from tui_chat.core.errors import StorageError
 from tui_chat.store import faults
-from tui_chat.store.faults import PassingError, storage_error
+from tui_chat.store.faults import LockedError, PassingError, storage_error
 from tui_chat.store.migrations import APPLICATION_ID, LATEST, MIGRATIONS, migrate, version_of
 
 T = TypeVar("T")
 
 BUSY_TIMEOUT_S = 5.0
-READ_WAIT_S = 2.0
+READ_WAIT_S = 0.1
+"""How long a read, which may run in the UI thread, waits for what we queued before it."""
+_LOCKED_PATIENCE_S = 0.3
+"""How long a write waits for a lock that is known to be held, or that is held when we open."""
+_CLOSING_PATIENCE_S = 3.0
+"""How long closing waits for a lock while nothing at all can be written."""
+_LOCK_STEP_S = 0.05
+_READER_PATIENCE_S = 0.5
+"""Readers only meet a lock while another program repairs or rebuilds the file."""
 _RETRY_S = 2.0
 _ALWAYS_CHECKED_BYTES = 4 << 20
 """A database up to this size is checked at every start, a larger one only after a crash."""
@@ -40,12 +51,12 @@ _SMALLEST_BYTES = 512
 _log = logging.getLogger(__name__)
 
 
-def connect(path: Path, mode: str) -> sqlite3.Connection:
+def connect(path: Path, mode: str, timeout_s: float | None = None) -> sqlite3.Connection:
     """Open `path` in autocommit; `mode` is a part of an SQLite URI such as `mode=ro`."""
     return sqlite3.connect(
         f"{path.absolute().as_uri()}?{mode}",
         uri=True,
-        timeout=BUSY_TIMEOUT_S,
+        timeout=BUSY_TIMEOUT_S if timeout_s is None else timeout_s,
         isolation_level=None,
         check_same_thread=False,  # closed by another thread than it was used by, never used by two at once
     )
@@ -159,6 +170,11 @@ def _switch_to_wal(connection: sqlite3.Connection) -> None:
             return
 
 
+def _wait_at_most(connection: sqlite3.Connection, seconds: float) -> None:
+    """Set how long SQLite itself waits for a lock."""
+    connection.execute(f"PRAGMA busy_timeout = {round(seconds * 1000)}")
+
+
 @dataclass(slots=True, eq=False)
 class _Write:
     number: int
@@ -197,7 +213,11 @@ class Database:
         self._lock = threading.Lock()
         self._progress = threading.Condition()
         self._submitted = self._attempted = 0
+        self._stuck_at = -1
+        """What `_attempted` was when a reader last gave up waiting."""
         self._closed = False
+        self._closing_at_s = self._moved_at_s = 0.0
+        """When closing began; when a write last succeeded."""
         try:
             inspect(path, after_crash=after_crash)
         except PassingError as failed:
@@ -238,9 +258,13 @@ class Database:
     def _run(self) -> None:
         while True:
             try:
-                write = self._queue.get(timeout=_RETRY_S if self._kept else None)
+                locked = isinstance(self.trouble, LockedError)
+                write = self._queue.get(timeout=_RETRY_S if self._kept or locked else None)
             except queue.Empty:
-                self._write_kept()
+                if self._kept:
+                    self._write_kept()
+                else:
+                    self._look_at_lock()
                 continue
             if write is None:
                 break
@@ -282,15 +306,21 @@ class Database:
                 _log.info("the history can be written again; nothing is left behind")
         return None
 
+    def _look_at_lock(self) -> None:
+        """Forget the trouble when the lock was let go."""
+        with suppress(StorageError):
+            self._in_transaction(lambda _: None)
+
     def _in_transaction(self, work: Callable[[sqlite3.Connection], object]) -> object:
         """Run `work`. Raises StorageError and nothing else."""
         try:
             connection = self._writer()
-            connection.execute("BEGIN IMMEDIATE")
+            self._begin(connection)
             self._refuse_newer(version_of(connection))
             result = work(connection)
             connection.execute("COMMIT")
             self.trouble = None
+            self._moved_at_s = time.monotonic()
         except (sqlite3.Error, OSError) as failed:
             self._roll_back()
             raise storage_error(failed, self.path) from failed
@@ -303,6 +333,25 @@ class Database:
             raise StorageError(f"the history {self.path} could not take a write ({type(bug).__name__})") from bug
         return result
 
+    def _begin(self, connection: sqlite3.Connection) -> None:
+        """Take the write lock, with as much patience as there is. Raises sqlite3.Error."""
+        since = time.monotonic()
+        while True:
+            try:
+                connection.execute("BEGIN IMMEDIATE")
+            except sqlite3.OperationalError as failed:
+                if faults.primary_code(failed) != sqlite3.SQLITE_BUSY or time.monotonic() > self._patient_until(since):
+                    raise
+            else:
+                return
+
+    def _patient_until(self, since_s: float) -> float:
+        """Return until when a write that waits since `since_s` waits for the lock."""
+        if self._closed:  # others that write now and then let us in between; one that holds the lock does not
+            return max(self._moved_at_s, self._closing_at_s) + _CLOSING_PATIENCE_S
+        known = self.trouble is not None or self._attempted == 0
+        return since_s + (min(_LOCKED_PATIENCE_S, BUSY_TIMEOUT_S) if known else BUSY_TIMEOUT_S)
+
     def _refuse_newer(self, version: int) -> None:
         """A newer program may have migrated the file while we had it open."""
         if version != LATEST:
@@ -314,7 +363,9 @@ class Database:
                 inspect(self.path, after_crash=False)
             connection = _open_writer(self.path)
             try:
+                _wait_at_most(connection, _LOCKED_PATIENCE_S)
                 self._opened(connection)
+                _wait_at_most(connection, _LOCK_STEP_S)
             except BaseException:
                 connection.close()
                 raise
@@ -344,9 +395,10 @@ class Database:
 
     @contextmanager
     def reading(self) -> Iterator[sqlite3.Connection]:
-        """Yield a connection of this thread that sees one moment of the database and all we queued before.
+        """Yield a connection of this thread that sees one moment of the database.
 
-        Raises StorageError.
+        That includes what we queued before, unless the disk is slow or locked: then it is what is on disk by now,
+        because whoever reads may be the screen. Raises StorageError.
         """
         self.settle()
         try:
@@ -365,11 +417,17 @@ class Database:
             if not lasting:
                 connection.close()
 
-    def settle(self, timeout_s: float = READ_WAIT_S) -> bool:
-        """Wait until everything queued so far was tried; False when it takes longer than `timeout_s`."""
+    def settle(self) -> bool:
+        """Wait a moment until everything queued so far was tried; False when it was not.
+
+        Only the first of many waits for a write that is stuck.
+        """
         upto = self._submitted
         with self._progress:
-            return self._progress.wait_for(lambda: self._attempted >= upto, timeout_s)
+            patience_s = 0.0 if self._stuck_at == self._attempted else READ_WAIT_S
+            tried = self._progress.wait_for(lambda: self._attempted >= upto, patience_s)
+            self._stuck_at = -1 if tried else self._attempted
+        return tried
 
     def _reader(self) -> tuple[sqlite3.Connection, bool]:
         """Return a connection, and whether it lasts."""
@@ -387,7 +445,7 @@ class Database:
         return connection, True
 
     def _new_reader(self, mode: str) -> sqlite3.Connection:
-        connection = connect(self.path, mode)
+        connection = connect(self.path, mode, _READER_PATIENCE_S)
         try:
             connection.row_factory = sqlite3.Row
             connection.execute("PRAGMA query_only = ON")
@@ -416,8 +474,10 @@ class Database:
     def close(self, timeout_s: float = 5.0) -> bool:
         """Write what is queued, then close; False when it did not finish in time."""
         with self._lock:
-            first, self._closed = not self._closed, True
+            first = not self._closed
             if first:
+                self._closing_at_s = time.monotonic()
+                self._closed = True
                 self._queue.put(None)
         atexit.unregister(self.close)
         if self._thread is threading.current_thread():

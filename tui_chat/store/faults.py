@@ -15,6 +15,10 @@ class PassingError(StorageError):
     """The history cannot be written now, but the same write may work later."""
 
 
+class LockedError(PassingError):
+    """Another program holds the write lock."""
+
+
 _PASSING = {
     sqlite3.SQLITE_PERM,
     sqlite3.SQLITE_BUSY,
@@ -54,7 +58,7 @@ def storage_error(error: sqlite3.Error | OSError, path: Path) -> StorageError:
     if code == sqlite3.SQLITE_FULL:
         return no_room(path)
     if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_PROTOCOL):
-        return PassingError(f"another program keeps the history {path} locked; close it and try again")
+        return LockedError(f"another program keeps the history {path} locked; close it and try again")
     if code == sqlite3.SQLITE_READONLY:
         return not_allowed(path)
     if code == sqlite3.SQLITE_IOERR:

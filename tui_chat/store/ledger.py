@@ -13,6 +13,7 @@ from tui_chat.core.completion import Completion
 from tui_chat.core.format import Spent
 from tui_chat.core.ids import new_id
 from tui_chat.core.pricing import NOTHING
+from tui_chat.core.usage import CountedUsage, Usage
 from tui_chat.store import rows
 from tui_chat.store.rows import Columns
 
@@ -43,6 +44,17 @@ def charge_columns(completion: Completion, conversation_id: str | None) -> Colum
     }
 
 
+def failed_charge(charge: Columns) -> Columns:
+    """Return the charge of an attempt that broke off and is not the last: settled, with what was known by then."""
+    guessed = charge["cost_quality"] == "reported" and charge["cost_source"] != "billed"
+    return charge | {
+        "state": "settled",
+        "finish_reason": "error",
+        "usage_source": "partial",
+        "cost_quality": "estimated" if guessed else charge["cost_quality"],
+    }
+
+
 def write_charge(connection: sqlite3.Connection, charge: Columns | None) -> None:
     """Insert a charge, or bring the one of the same call up to date."""
     if charge is None:
@@ -54,6 +66,17 @@ def write_charge(connection: sqlite3.Connection, charge: Columns | None) -> None
         f"INSERT INTO charges ({names}) VALUES ({places}) ON CONFLICT (completion_id, purpose, attempt) DO UPDATE SET "
         f"{changes}, conversation_id = coalesce(excluded.conversation_id, conversation_id)",
         charge,
+    )
+
+
+def settle_unowed(connection: sqlite3.Connection, completion_id: str) -> None:
+    """Settle the open charge of a call that turned out to cost nothing: the server refused after it had answered."""
+    nothing = {**rows.usage_columns(CountedUsage(Usage(), "partial")), **rows.cost_columns(NOTHING)}
+    changes = ", ".join(f"{name} = :{name}" for name in nothing)
+    connection.execute(
+        f"UPDATE charges SET state = 'settled', finish_reason = 'error', {changes} "
+        "WHERE completion_id = :completion_id AND state = 'open'",
+        nothing | {"completion_id": completion_id},
     )
 
 

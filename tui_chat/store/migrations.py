@@ -136,6 +136,15 @@ _TABLES = (
     "CREATE INDEX charges_conversation ON charges (conversation_id)",
     "CREATE INDEX charges_open ON charges (completion_id) WHERE state = 'open'",
     "CREATE TABLE drafts (conversation_id TEXT PRIMARY KEY, text TEXT NOT NULL, updated_at TEXT NOT NULL)",
+    """CREATE TABLE draft_attachments (
+        conversation_id TEXT NOT NULL REFERENCES drafts(conversation_id) ON DELETE CASCADE,
+        seq INTEGER NOT NULL,
+        name TEXT NOT NULL,
+        media_type TEXT NOT NULL,
+        sha256 TEXT NOT NULL REFERENCES blobs(sha256),
+        PRIMARY KEY (conversation_id, seq)
+    ) WITHOUT ROWID""",
+    "CREATE INDEX draft_attachments_blob ON draft_attachments (sha256)",
     "CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL)",
 )
 

@@ -56,7 +56,8 @@ class Sessions:
     def new(self, model: Model | None = None, system_prompt: str | None = None) -> Session:
         """Return an empty session; it is stored at its first send."""
         chosen = model or self._catalog.first(None, self._store.last_model(), scripted=True)
-        return Session(self._chat.new_conversation(chosen, system_prompt), chosen)
+        conversation = self._chat.new_conversation(chosen, system_prompt)
+        return Session(conversation, chosen, attachments=self._store.draft_attachments(None))
 
     def open(self, conversation_id: str) -> Session | None:
         """Return a stored conversation, the live one where it runs; `None` when it is gone."""
@@ -66,7 +67,8 @@ class Sessions:
         if conversation is None:
             return None
         model = self._catalog.first(conversation.model, self._store.last_model(), scripted=True)
-        return Session(conversation, model, self._path(conversation.id, conversation.tip_id))
+        path = self._path(conversation.id, conversation.tip_id)
+        return Session(conversation, model, path, attachments=self._store.draft_attachments(conversation.id))
 
     def _path(self, conversation_id: str, tip_id: str | None) -> list[Turn]:
         """Return a path from the store, with the live turns of this process in place of their stored selves."""
@@ -79,7 +81,7 @@ class Sessions:
 
     def leave(self, session: Session) -> None:
         """Forget a session that is out of view, unless something runs or waits in it."""
-        waits = session.queued is not None or session.attachments or session.editing is not None
+        waits = session.queued is not None or session.editing is not None
         if waits or self._streams.in_conversation(session.conversation.id):
             self.keep(session)
         else:
@@ -159,14 +161,8 @@ class Sessions:
             return None
         if not in_view:  # the stored draft holds it too, in case of a crash
             draft = self._store.draft(conversation_id).removeprefix(session.queued).lstrip("\n")
-            self._store.save_draft(conversation_id, draft)
+            self._store.save_draft(conversation_id, draft, session.attachments)
         return self.send_queued(session)
-
-    def save_queued(self) -> None:
-        """Turn what is queued into drafts; called when the app ends."""
-        for session in self._open.values():
-            if session.queued:
-                self._store.save_draft(session.draft_id, session.queued)
 
     def delete(self, conversation_id: str) -> Future[None]:
         """Delete a conversation with its text; its charges stay. Fails with StorageError when it runs elsewhere."""

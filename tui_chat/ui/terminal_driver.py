@@ -9,7 +9,6 @@
 import os
 import selectors
 from codecs import getincrementaldecoder
-from contextlib import suppress
 from time import monotonic
 
 from textual import events
@@ -21,6 +20,7 @@ from textual.message import Message
 _POLL_S = 0.1
 _AFTER_PASTE_S = 0.05
 _READ = 4096
+_HUNG_UP = 129
 
 
 class TerminalDriver(LinuxDriver):
@@ -37,7 +37,11 @@ class TerminalDriver(LinuxDriver):
             wait_s = _POLL_S
             while not self.exit_event.is_set():
                 if selector.select(wait_s):
-                    data = decode(os.read(self.fileno, _READ))
+                    raw = self._read()
+                    if not raw:  # the terminal is gone
+                        self._app.call_later(self._app.exit, return_code=_HUNG_UP)
+                        return
+                    data = decode(raw)
                     for message in parser.feed(data) if data else ():
                         self.process_message(message)
                     wait_s = min(_POLL_S, ESCAPE_DELAY) if data.endswith("\x1b") else _POLL_S
@@ -45,8 +49,12 @@ class TerminalDriver(LinuxDriver):
                     wait_s = _POLL_S
                 for message in parser.tick():
                     self.process_message(message)
-        with suppress(Exception):  # the parser says that its input ended
-            list(parser.feed(""))
+
+    def _read(self) -> bytes:
+        try:
+            return os.read(self.fileno, _READ)
+        except OSError:
+            return b""
 
     def process_message(self, message: Message) -> None:
         now = monotonic()

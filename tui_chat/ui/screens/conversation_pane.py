@@ -6,6 +6,7 @@ the screen around it hears of changes through `Changed`.
 
 import asyncio
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import ClassVar
 
@@ -42,6 +43,7 @@ from tui_chat.ui.widgets.transcript import Transcript
 
 _ESTIMATE_S = 0.15
 _DRAFT_S = 0.5
+_TYPED_OUT_S = 1.0
 _CUT = ("cancelled", "error", "length", "budget", "interrupted")
 _BUSY = "An answer is running here; stop it first."
 
@@ -211,19 +213,21 @@ class ConversationPane(CoveredVertical):
             self._draft_timer.stop()
             self._draft_timer = None
         if self.session.editing is None:
-            waiting = [words for words in (self.session.queued, self.prompt.text) if words]
-            self._store.save_draft(self.session.draft_id, "\n\n".join(waiting))
+            session = self.session
+            waiting = [words for words in (session.queued, self.prompt.text) if words]
+            parts = session.queued_attachments + session.attachments
+            self._store.save_draft(session.draft_id, "\n\n".join(waiting), parts)
 
     async def typed_out(self) -> None:
         """Wait until the characters typed before this key are in the prompt: a bound key overtakes them."""
         done = asyncio.Event()
         self.prompt.call_later(done.set)
-        await done.wait()
+        with suppress(TimeoutError):  # a megabyte of pasted keys must not keep the program from ending
+            await asyncio.wait_for(done.wait(), _TYPED_OUT_S)
 
     async def save_all(self) -> None:
         """Hand over what is not on disk yet; called when the app ends."""
         await self.typed_out()
-        self._sessions.save_queued()
         editing, self.session.editing = self.session.editing, None
         if editing is None or self.prompt.text != editing.prompt:  # a rewritten prompt becomes the draft
             self._save_draft()
@@ -242,6 +246,9 @@ class ConversationPane(CoveredVertical):
     def _prompt_changed(self, event: PromptInput.Changed) -> None:
         event.stop()
         self.plan_estimate()
+        self._plan_draft()
+
+    def _plan_draft(self) -> None:
         if self._draft_timer is None:
             self._draft_timer = self.set_timer(_DRAFT_S, self._save_draft)
 
@@ -255,6 +262,8 @@ class ConversationPane(CoveredVertical):
     def _set_attachments(self, parts: tuple[BlobPart, ...]) -> None:
         self.session.attachments = parts
         self._show_attachments()
+        self.plan_estimate()
+        self._plan_draft()
 
     def _show_attachments(self) -> None:
         self._composer.show_attachments(self.session.attachments)

@@ -73,7 +73,7 @@ class ModelList(ScrollView):
         model = self.models[at]
         here, usable = at == self._at, model.missing is None
         context = window(model.context_window) if model.context_window else ""
-        note = "scripted" if model.scripted else text(model.missing or "", "$fg2").plain
+        note = "scripted" if model.scripted else text((model.missing or "").split(",", 1)[0], "$fg2").plain
         figures = styled(f"{context:>7}  {price_of(model):>18}", "$fg" if usable else "$fg2")
         if width > 84:
             figures = joined(figures, styled(f"   {note[:26]:<26}", "$fg2"))
