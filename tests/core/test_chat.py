@@ -16,6 +16,7 @@ from tui_chat.core.completion import Completion, State
 from tui_chat.core.conversation import Conversation, Turn
 from tui_chat.core.errors import ConfigurationError, ProviderError, StorageError
 from tui_chat.core.events import Finished, ReasoningDelta, ResponseStarted, StreamEvent, TextDelta, UsageUpdate, Waiting
+from tui_chat.core.message import BlobPart
 from tui_chat.core.model import Model
 from tui_chat.core.pricing import NOTHING, Price, cost_of
 from tui_chat.core.usage import Usage
@@ -129,6 +130,13 @@ class TestStarting:
         count, cost = room.chat.estimate(room.conversation, [], "Hi", MODEL)
         assert count == 3 + 4 * 2 + len("Be brief.Hi")
         assert (cost.amount, cost.quality) == (Decimal(count) / 1_000_000, "estimated")
+
+    def test_the_estimate_counts_text_files_that_go_along(self):
+        room = Room(Script(WHOLE))
+        alone, _ = room.chat.estimate(room.conversation, [], "Hi", MODEL)
+        files = (BlobPart("a.txt", "text/plain", b"x" * 500), BlobPart("a.png", "image/png", b"\x89PNG"))
+        count, _ = room.chat.estimate(room.conversation, [], "Hi", MODEL, files)
+        assert count == alone + 500
 
 
 class TestAnswering:

@@ -181,7 +181,7 @@ class TestState:
             ((TextDelta(""),), State.WAITING),
             ((ReasoningDelta("a"), TextDelta("b")), State.STREAMING),
             ((ToolCallDelta("find", "{}"),), State.STREAMING),
-            ((TextDelta("a"), Finished("stop")), State.STREAMING),
+            ((TextDelta("a"), Finished("stop")), State.DONE),
         ],
     )
     def test_while_it_runs(self, stream, state):

@@ -559,3 +559,14 @@ def test_reads_work_in_any_thread(store):
     for thread in threads:
         thread.join()
     assert found == ["hi"] * 8
+
+
+def test_a_turn_of_a_chat_that_was_deleted_elsewhere_is_refused_and_leaves_no_loose_end(store):
+    chat = chat_named("gone")
+    first = turn_in(chat, "one")
+    store.start_turn(chat, first).result(5)
+    store.delete_conversation(chat.id).result(5)
+    later = turn_in(chat, "two", continues=first.completions[0])
+    with pytest.raises(StorageError, match="deleted meanwhile"):
+        store.start_turn(chat, later).result(5)
+    assert store.conversation(chat.id) is None

@@ -37,6 +37,7 @@ from tui_chat.core.usage import CountedUsage, Usage
 PARTIAL_INTERVAL_S = 0.4
 """How long text may wait for the disk; with the writer's own delay well under the promised half second."""
 _LIMIT_INTERVAL_S = 0.02
+_SAVE_WAIT_S = 2.0
 
 _log = logging.getLogger(__name__)
 
@@ -248,7 +249,10 @@ class Chat:
             return
         try:
             # shielded: the write is shared by all columns, a stopped one must not take it back
-            await asyncio.shield(asyncio.wrap_future(turn.saved))
+            async with asyncio.timeout(_SAVE_WAIT_S):
+                await asyncio.shield(asyncio.wrap_future(turn.saved))
+        except TimeoutError:
+            completion.warnings.append("not saved yet: the disk is slow or the history locked; it is tried again")
         except StorageError as failed:
             completion.warnings.append(f"not saved: {failed.message}")
 
@@ -256,7 +260,7 @@ class Chat:
         request = completion.request
         if request is None:
             return None
-        if sum(len(m.text) for m in request.messages) < 20_000:
+        if sum(m.size for m in request.messages) < 20_000:
             return self.prompt_tokens(request)
         return await asyncio.to_thread(self.prompt_tokens, request)
 
@@ -266,15 +270,25 @@ class Chat:
         3 + role + content per message and 3 for the reply, the long-standing rule of the OpenAI cookbook.
         """
         encoding = request.model.encoding or self._counter.encoding_for(request.model.id)
-        texts = (part.text for m in request.messages for part in m.parts if isinstance(part, TextPart))
+        texts = (part.text for message in request.messages for part in message.parts)
         return 3 + 4 * len(request.messages) + sum(self._counter.count(text, encoding) for text in texts)
 
-    def estimate(self, conversation: Conversation, path: Sequence[Turn], prompt: str, model: Model) -> tuple[int, Cost]:
+    def estimate(
+        self,
+        conversation: Conversation,
+        path: Sequence[Turn],
+        prompt: str,
+        model: Model,
+        attachments: tuple[BlobPart, ...] = (),
+    ) -> tuple[int, Cost]:
         """Return our count of what sending `prompt` after `path` would put in, and what that costs before any reply.
 
         Nothing is taken as cached, so the cost is an upper bound of the input and a lower bound of the answer.
         """
-        messages = (*messages_before(path, conversation.system_prompt), Message.of("user", prompt))
+        messages = (
+            *messages_before(path, conversation.system_prompt),
+            Message("user", (*attachments, TextPart(prompt))),
+        )
         count = self.prompt_tokens(Request(model, messages, {}))
         counted = CountedUsage(Usage(count, 0), "estimated", ("input_tokens",))
         return count, cost_of(counted, model.price, self._clock.now())

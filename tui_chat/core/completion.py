@@ -35,7 +35,7 @@ from tui_chat.core.usage import CountedUsage, Usage, UsageSource
 
 COUNTED_AT_ONCE = 64 * 1024
 """Characters that one look at the tokens counts: some ten milliseconds."""
-COUNTED_AT_MOST = 8 * 1024 * 1024
+COUNTED_AT_MOST = 2 * 1024 * 1024
 """Characters of a text that are counted; from there on the count is scaled, for no answer is worth minutes of it."""
 _LOOSE = 512
 _RATE_SPAN_S = 2.0
@@ -372,6 +372,8 @@ class Completion:
     def state(self) -> State:
         """What the screen says of it."""
         if self.running:
+            if self.finish_reason is not None:
+                return State.DONE  # whole; only its bill is awaited
             if self.paused:
                 return State.PAUSED
             if self.waiting is not None:

@@ -19,6 +19,11 @@ class BlobPart:
     media_type: str
     data: bytes
 
+    @property
+    def text(self) -> str:
+        """What goes over the wire as text: the content of a text file, nothing for pictures and the like."""
+        return self.data.decode("utf-8", "replace") if self.media_type.startswith("text/") else ""
+
 
 Part = TextPart | BlobPart
 
@@ -31,6 +36,11 @@ class Message:
     @classmethod
     def of(cls, role: Role, text: str) -> "Message":
         return cls(role, (TextPart(text),))
+
+    @property
+    def size(self) -> int:
+        """Characters and bytes in it, roughly: what decides whether counting it takes time."""
+        return sum(len(p.text) if isinstance(p, TextPart) else len(p.data) for p in self.parts)
 
     @property
     def text(self) -> str:

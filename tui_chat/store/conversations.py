@@ -259,6 +259,9 @@ class SQLiteStore:
         last_model = turn.completions[0].model.name if turn.completions else None
 
         def work(connection: sqlite3.Connection) -> None:
+            continued = "SELECT 1 FROM completions WHERE id = ?"
+            if turn.continues is not None and connection.execute(continued, (turn.continues,)).fetchone() is None:
+                raise StorageError("this chat was deleted meanwhile; the turn is not saved")
             _put_conversation(connection, columns, system_prompt)
             _put_turn(connection, turn_columns, attachments)
             for seq, (completion, system) in enumerate(pending):

@@ -19,7 +19,7 @@ from tui_chat.ui.theme import Glyphs
 from tui_chat.ui.widgets.row import joined, styled
 
 _LARGE = 60_000
-"""Characters; a longer history is not counted on the screen's thread before the vocabulary is there."""
+"""Characters and bytes; from here on counting takes more than a frame."""
 
 
 class Accounts:
@@ -59,15 +59,21 @@ class Accounts:
     def month(self, running: Iterable[Completion]) -> Spent:
         return _with(self._month, running)
 
+    def is_large(self, session: Session, prompt: str) -> bool:
+        """Say whether counting the next send takes so long that it must not happen on the screen's thread."""
+        size = sum(
+            len(turn.prompt) + sum(len(c.text) for c in turn.completions if not c.running) for turn in session.path
+        )
+        return size + len(prompt) + sum(len(part.data) for part in session.attachments) > _LARGE
+
     def estimate(self, session: Session, prompt: str) -> None:
-        """Count what the next send would put in, history included."""
+        """Count what the next send would put in, history and attachments included."""
         path = session.before(session.editing) if session.editing is not None else session.path
-        size = sum(len(turn.prompt) + sum(len(c.text) for c in turn.completions if not c.running) for turn in path)
-        if size + len(prompt) > _LARGE and not self._services.counter.loaded:
-            return
-        count, price = self._services.chat.estimate(session.conversation, path, prompt, session.model)
+        count, price = self._services.chat.estimate(
+            session.conversation, path, prompt, session.model, session.attachments
+        )
         self._tokens_in = count
-        if not prompt and not session.path:
+        if not prompt and not session.path and not session.attachments:
             self.to_send = styled("ready", "$fg2")
             return
         shown = cost(price)

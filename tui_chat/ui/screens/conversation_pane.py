@@ -239,7 +239,14 @@ class ConversationPane(CoveredVertical):
         self._estimate_timer = self.set_timer(max(0.001, delay_s), self._make_estimate)
 
     def _make_estimate(self) -> None:
-        self._accounts.estimate(self.session, self.prompt.text)
+        if self._accounts.is_large(self.session, self.prompt.text):
+            self.run_worker(self._estimate_apart(), group="estimate", exclusive=True, exit_on_error=False)
+        else:
+            self._accounts.estimate(self.session, self.prompt.text)
+            self.post_message(self.Changed())
+
+    async def _estimate_apart(self) -> None:
+        await asyncio.to_thread(self._accounts.estimate, self.session, self.prompt.text)
         self.post_message(self.Changed())
 
     @on(PromptInput.Changed)

@@ -126,7 +126,7 @@ class CompletionView(Vertical):
             self._reasoning.finalise()
             self._close_seam()
             self._log.finalise()
-        self._log.running = completion.running
+        self._log.running = completion.running and completion.finish_reason is None
         has_text = bool(completion.text_log or self._before)
         self._log.display = has_text or completion.state is State.WAITING
         self.set_class(not has_text, "bare")
