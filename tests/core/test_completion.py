@@ -181,12 +181,15 @@ class TestState:
             ((TextDelta(""),), State.WAITING),
             ((ReasoningDelta("a"), TextDelta("b")), State.STREAMING),
             ((ToolCallDelta("find", "{}"),), State.STREAMING),
-            ((TextDelta("a"), Finished("stop")), State.DONE),
         ],
     )
     def test_while_it_runs(self, stream, state):
         assert running(*stream).state is state
         assert state.running
+
+    def test_an_answer_whose_end_is_known_is_done_while_its_bill_is_awaited(self):
+        answer = running(TextDelta("a"), Finished("stop"))
+        assert (answer.state, answer.running) == (State.DONE, True)
 
     def test_a_pause_covers_what_goes_on_below(self):
         answer = running(TextDelta("a"))

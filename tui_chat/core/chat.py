@@ -36,6 +36,8 @@ from tui_chat.core.usage import CountedUsage, Usage
 
 PARTIAL_INTERVAL_S = 0.4
 """How long text may wait for the disk; with the writer's own delay well under the promised half second."""
+PARTIAL_AT_ONCE = 1024 * 1024
+"""Characters of one write: SQLite holds each several times."""
 _LIMIT_INTERVAL_S = 0.02
 _SAVE_WAIT_S = 2.0
 
@@ -338,8 +340,13 @@ class _PartialWriter:
             self._store.save_charge(self._completion)
             return
         text, reasoning = self._completion.text_log, self._completion.reasoning_log
-        self._store.save_partial(self._completion, text.since(self._text), reasoning.since(self._reasoning))
-        self._text, self._reasoning = text.position, reasoning.position
+        while True:
+            new, thoughts = text.part(self._text, PARTIAL_AT_ONCE), reasoning.part(self._reasoning, PARTIAL_AT_ONCE)
+            self._store.save_partial(self._completion, new, thoughts)
+            self._text += len(new)
+            self._reasoning += len(thoughts)
+            if self._text == text.size and self._reasoning == reasoning.size:
+                return
 
     def close(self) -> None:
         if self._timer is not None:
