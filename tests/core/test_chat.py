@@ -219,6 +219,13 @@ class TestAnswering:
         assert room.store.partials == ["Hellohm "]
         assert room.store.saved == [Saved("cancelled", "Hello")]
 
+    async def test_much_that_came_at_once_is_written_in_parts(self, monkeypatch):
+        monkeypatch.setattr(chat_module, "PARTIAL_INTERVAL_S", 0.0)
+        monkeypatch.setattr(chat_module, "PARTIAL_AT_ONCE", 4)
+        room = Room(Script((ReasoningDelta("hmmmm"), TextDelta("Hello you")), hangs=True))
+        await room.cancel_when(room.store.partial_came)
+        assert room.store.partials == ["Hellhmmm", "o yom", "u"]
+
     async def test_partials_never_repeat_what_was_written(self, monkeypatch):
         monkeypatch.setattr(chat_module, "PARTIAL_INTERVAL_S", 0.0)
         room = Room(Script(tuple(TextDelta(str(n)) for n in range(5)), hangs=True))

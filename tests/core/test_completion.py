@@ -273,6 +273,13 @@ class TestFlood:
             _ = answer.counted_output
         assert answer.counted_output == 100
 
+    def test_the_end_prices_the_very_usage_that_it_keeps(self, monkeypatch):
+        monkeypatch.setattr(completion_module, "COUNTED_AT_ONCE", 2)
+        answer = running(TextDelta("abcd" * 5))
+        answer._counts[0].stream = CharactersThatShrink()  # type: ignore[index]
+        answer.end(9.0, "cancelled")
+        assert answer.cost == cost_of(answer.usage, PRICE, NOON)
+
 
 class CountingStream(CharacterStream):
     def __init__(self, per_character: int = 1) -> None:
@@ -283,6 +290,14 @@ class CountingStream(CharacterStream):
     def feed(self, delta: str) -> int:
         self.sizes.append(len(delta))
         self.tokens += len(delta) * self.per_character
+        return self.tokens
+
+
+class CharactersThatShrink(CharacterStream):
+    """Takes the first slice for denser than the rest."""
+
+    def feed(self, delta: str) -> int:
+        self.tokens += 1 if self.tokens else len(delta)
         return self.tokens
 
 

@@ -286,3 +286,19 @@ async def test_what_a_model_says_is_never_markup_nor_a_control(program):
         assert "[@click=app.quit]x[/]" in screen
         assert "[red]hi[/x]" in screen
         assert not set(screen) & {"\x1b", "\x07", "\x9b", "\u202e"}
+
+
+async def test_after_a_failed_second_try_the_good_answer_goes_on_and_is_shown_again(program):
+    program.server.enqueue([SSE, chat_stream(["good answer"])])
+    program.server.enqueue(reply(500, {"error": {"message": "boom"}}))
+    program.server.enqueue([SSE, chat_stream(["and on"])])
+    async with program.running() as driver:
+        await driver.ask("one")
+        await driver.until(lambda: driver.shows("good answer") and driver.idle)
+        await driver.press("ctrl+r")
+        await driver.until(lambda: driver.shows("boom") and driver.idle)
+        await driver.ask("two")
+        await driver.until(lambda: driver.shows("and on") and driver.idle)
+        sent = [m["content"] for m in program.server.requests[2].json["messages"]]
+        assert sent == ["one", "good answer", "two"]
+        assert driver.shows("good answer")

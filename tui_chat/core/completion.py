@@ -33,8 +33,8 @@ from tui_chat.core.pricing import NOTHING, Cost, cost_of
 from tui_chat.core.request import Request
 from tui_chat.core.usage import CountedUsage, Usage, UsageSource
 
-COUNTED_AT_ONCE = 64 * 1024
-"""Characters that one look at the tokens counts: some ten milliseconds."""
+COUNTED_AT_ONCE = 16 * 1024
+"""Characters that one look at the tokens counts: 2 ms for prose, 70 ms for a flood of blanks."""
 COUNTED_AT_MOST = 2 * 1024 * 1024
 """Characters of a text that are counted; from there on the count is scaled, for no answer is worth minutes of it."""
 _LOOSE = 512
@@ -280,7 +280,8 @@ class Completion:
             self.total_s = at_s - self.started_at_s
         if self._reasoning_at_s is not None and self.reasoning_s is None:
             self.reasoning_s = at_s - self._reasoning_at_s
-        self.final_usage, self.final_cost = self.usage, self.cost
+        self.final_usage = self.usage
+        self.final_cost = self.cost  # of that usage: another look could count more
         self.running, self.paused, self.waiting = False, False, None
 
     @property

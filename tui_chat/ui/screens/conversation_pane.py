@@ -360,6 +360,11 @@ class ConversationPane(CoveredVertical):
         self.newcomer = False
         self.show_empty()
         self._show_queue()
+        if len(self.session.path) > 1:
+            previous = self.session.path[-2]
+            continued = previous.completion(turn.continues)
+            if continued is not None:  # a failed answer was in view, an earlier one is what goes on
+                await self.transcript.show_answer(previous, continued)
         await self.transcript.add(turn)
         self.post_message(self.Changed(conversations=True))
 
