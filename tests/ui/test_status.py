@@ -140,3 +140,10 @@ def test_a_finished_event_alone_does_not_settle():
     completion.end(5, "stop")
     assert completion.state is State.DONE
     assert quiet(completion, UNICODE).plain.rstrip().endswith("~$0.000095")
+
+
+def test_settling_shows_the_estimate_and_the_bill_and_the_right_edge_stays():
+    completion = streaming()
+    completion.apply(UsageUpdate(Usage(100, 130)), 5)
+    completion.end(5, "stop")
+    assert meter(completion, 5, 80, UNICODE, "~$0.000095").plain.endswith("~$0.000095 → $0.000083")

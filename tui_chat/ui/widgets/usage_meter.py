@@ -96,7 +96,10 @@ def meter(completion: Completion, now_s: float, width: int, glyphs: Glyphs, sett
     """
     state, slot = completion.state, slots(completion, now_s)
     colour = _COLOUR[state]
-    cost = f"{settled_from} {glyphs.arrow} {slot.cost}" if settled_from else slot.cost
+    cost = slot.cost
+    if settled_from:
+        play = "play " if cost.startswith("play ") else ""
+        cost = f"{play}{settled_from} {glyphs.arrow} {cost.removeprefix('play ')}"
     parts = [
         ("word", styled(slot.word, colour), bool(slot.word)),
         ("tokens", styled(f"{slot.tokens:>9}", "$fg2"), True),
