@@ -79,7 +79,7 @@ def test_a_settled_answer_is_quiet_and_loses_its_tilde():
 def test_a_stopped_answer_says_where_it_was_stopped_what_it_cost_and_which_keys_help():
     completion = streaming()
     completion.end(5, "cancelled")
-    lines = [line.plain for line in foot_lines(completion, UNICODE, under_cursor=True)]
+    lines = [line.plain for line in foot_lines(completion, UNICODE, {}, under_cursor=True)]
     assert lines[0].startswith("■ stopped at ")
     assert "~$0.000095" in lines[0]
     assert lines[-1] == "e edit and retry  ·  r again  ·  d leave out  ·  R continue"
@@ -89,7 +89,7 @@ def test_an_answer_that_waits_for_a_retry_counts_down():
     completion = Completion("c", "t", Model("work", "a"), datetime.now(UTC))
     completion.start(0.0, TiktokenCounter(), 1)
     completion.apply(Waiting("rate_limit", "work: too many requests", 20.0, 2, 3), 0.0)
-    lines = [line.plain for line in foot_lines(completion, UNICODE, under_cursor=True)]
+    lines = [line.plain for line in foot_lines(completion, UNICODE, {}, under_cursor=True)]
     assert "until try 2 of 3" in lines[1]
     assert lines[-1] == "esc give up"
 
@@ -147,3 +147,12 @@ def test_settling_shows_the_estimate_and_the_bill_and_the_right_edge_stays():
     completion.apply(UsageUpdate(Usage(100, 130)), 5)
     completion.end(5, "stop")
     assert meter(completion, 5, 80, UNICODE, "~$0.000095").plain.endswith("~$0.000095 → $0.000083")
+
+
+def test_the_hints_below_an_answer_name_the_users_own_keys():
+    completion = streaming()
+    completion.end(5, "cancelled")
+    lines = [line.plain for line in foot_lines(completion, UNICODE, {"prompt.edit": "x"}, under_cursor=True)]
+    assert lines[-1].startswith("x edit and retry  ·  r again")
+    keys = footer_keys(Situation("transcript", False, completion, has_text=False, editing=False), {"prompt.edit": "x"})
+    assert ("x", "edit") in keys

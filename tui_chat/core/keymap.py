@@ -75,6 +75,11 @@ def keys_of(binding_id: str, overrides: dict[str, str]) -> str:
     return overrides.get(binding_id, default)
 
 
+def letter_of(binding_id: str, overrides: dict[str, str]) -> str:
+    """Return the last key of a binding as people read it: the one that works in the transcript."""
+    return shown(keys_of(binding_id, overrides).rsplit(",", 1)[-1])
+
+
 _NAMES = {
     "escape": "esc",
     "left_square_bracket": "[",

@@ -15,8 +15,3 @@ class UISettings:
     render_interval_ms: int = 50
     keys: dict[str, str] = field(default_factory=dict)
     """Binding id → keys separated by commas."""
-
-
-@dataclass(frozen=True, slots=True)
-class Budget:
-    per_answer_usd: float | None = None

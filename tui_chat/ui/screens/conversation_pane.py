@@ -92,8 +92,8 @@ class ConversationPane(CoveredVertical):
         self._draft_timer: Timer | None = None
         self._estimate_timer: Timer | None = None
         self._headline = Headline()
-        self.transcript = Transcript(glyphs)
-        self.empty = EmptyState(glyphs)
+        self.transcript = Transcript(glyphs, keys)
+        self.empty = EmptyState(glyphs, keys)
         self._below = BelowMark(glyphs)
         self.prompt = PromptInput(services.store.prompts, keys_of("prompt.send", keys), keys_of("prompt.newline", keys))
         self._composer = Composer(self.prompt)

@@ -9,7 +9,7 @@ from textual.content import Content
 
 from tui_chat.core.completion import Completion, State
 from tui_chat.core.format import Spent, tokens, total, window
-from tui_chat.core.keymap import keys_of, shown
+from tui_chat.core.keymap import keys_of, letter_of, shown
 from tui_chat.core.model import Model
 from tui_chat.ui.theme import Glyphs
 from tui_chat.ui.widgets.row import joined, styled
@@ -47,7 +47,7 @@ def footer_keys(now: Situation, overrides: dict[str, str]) -> list[tuple[str, st
     commands, model = key("app.commands", "commands"), key("model.pick", "model")
     match now.place:
         case "transcript":
-            return [*([stop] if now.running else []), *_answer_keys(now), ("tab", "next"), commands]
+            return [*([stop] if now.running else []), *_answer_keys(now, overrides), ("tab", "next"), commands]
         case "conversations":
             return [("enter", "open"), ("type", "filter"), key("chat.delete", "delete"), ("esc", "back"), commands]
         case "filter":
@@ -65,18 +65,27 @@ def footer_keys(now: Situation, overrides: dict[str, str]) -> list[tuple[str, st
     return [*keys, model, commands, *more]
 
 
-def _answer_keys(now: Situation) -> list[tuple[str, str]]:
+def _answer_keys(now: Situation, keymap: dict[str, str]) -> list[tuple[str, str]]:
+    def key(binding_id: str, label: str) -> tuple[str, str]:
+        return letter_of(binding_id, keymap), label
+
     cursor = now.cursor
     if cursor is None:
         return []
     if cursor.running:
-        return [("y", "copy")]
+        return [key("answer.copy", "copy")]
     more = [("[ ]", "branches")] if now.branches else []
     more += [("alt+←→", "answers")] if now.answers else []
     if cursor.state in (State.STOPPED, State.BUDGET):
-        more += [("d", "leave out"), ("R", "continue")]
-    again = [("r", "again")] if cursor.state in (State.FAILED, State.STOPPED, State.BUDGET) else []
-    return [("e", "edit"), *again, ("y", "copy"), *([("c", "copy code")] if now.has_code else []), *more]
+        more += [key("answer.discard", "leave out"), key("answer.continue", "continue")]
+    again = [key("answer.again", "again")] if cursor.state in (State.FAILED, State.STOPPED, State.BUDGET) else []
+    return [
+        key("prompt.edit", "edit"),
+        *again,
+        key("answer.copy", "copy"),
+        *([key("code.copy", "copy code")] if now.has_code else []),
+        *more,
+    ]
 
 
 def footer_figures(

@@ -6,6 +6,7 @@ from textual.content import Content
 
 from tui_chat.core.completion import Completion, State
 from tui_chat.core.format import amount, tokens
+from tui_chat.core.keymap import letter_of
 from tui_chat.ui.theme import Glyphs
 from tui_chat.ui.widgets.row import hints, joined, styled, text
 
@@ -19,13 +20,16 @@ _ENDINGS = {
 }
 
 
-def foot_lines(completion: Completion, glyphs: Glyphs, *, under_cursor: bool) -> list[Content]:
-    """Return the lines below the text of an answer; none for an answer that simply ended."""
+def foot_lines(completion: Completion, glyphs: Glyphs, keymap: dict[str, str], *, under_cursor: bool) -> list[Content]:
+    """Return the lines below the text of an answer; none for an answer that simply ended.
+
+    `keymap` holds the user's own keys by binding id.
+    """
     lines = _status(completion, glyphs)
     lines += [text(f"warning: {warning}", "$stop") for warning in completion.warnings]
     if completion.discarded:
         lines.append(joined(styled(glyphs.dash, "$fg2"), styled(" left out: not sent on", "$fg2")))
-    keys = _keys(completion)
+    keys = _keys(completion, keymap)
     if keys and (under_cursor or completion.state in (State.PAUSED, State.RETRY)):
         lines.append(hints(keys, f"  {glyphs.dot}  "))
     return lines
@@ -102,24 +106,27 @@ def _retry(completion: Completion, glyphs: Glyphs) -> list[Content]:
     ]
 
 
-def _keys(completion: Completion) -> list[tuple[str, str]]:
+def _keys(completion: Completion, keymap: dict[str, str]) -> list[tuple[str, str]]:
+    def key(binding_id: str, label: str) -> tuple[str, str]:
+        return letter_of(binding_id, keymap), label
+
     state = completion.state
-    discard = ("d", "take back in" if completion.discarded else "leave out")
+    discard = key("answer.discard", "take back in" if completion.discarded else "leave out")
     match state:
         case State.PAUSED:
-            return [("enter", "go on"), ("esc", "stop")]
+            return [key("answer.keep", "go on"), key("chat.cancel", "stop")]
         case State.RETRY:
-            return [("esc", "give up")]
+            return [key("chat.cancel", "give up")]
         case State.STOPPED | State.BUDGET:
-            more = [("R", "continue")] if completion.text_log else []
-            return [("e", "edit and retry"), ("r", "again"), discard, *more]
+            more = [key("answer.continue", "continue")] if completion.text_log else []
+            return [key("prompt.edit", "edit and retry"), key("answer.again", "again"), discard, *more]
         case State.FAILED if completion.error is not None:
-            more = [("R", "continue")] if completion.text_log else []
-            return [("r", "again"), ("e", "edit"), ("^l", "other model"), *more]
+            more = [key("answer.continue", "continue")] if completion.text_log else []
+            return [key("answer.again", "again"), key("prompt.edit", "edit"), key("model.pick", "other model"), *more]
         case _ if completion.finish_reason == "length":
-            return [("R", "continue"), ("r", "again")]
+            return [key("answer.continue", "continue"), key("answer.again", "again")]
         case _ if completion.finish_reason == "stop" and not completion.text.strip():
-            return [("r", "again"), ("^l", "other model")]
+            return [key("answer.again", "again"), key("model.pick", "other model")]
         case _ if completion.discarded:
             return [discard]
     return []

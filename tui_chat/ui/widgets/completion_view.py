@@ -59,11 +59,11 @@ class CompletionView(Vertical):
             super().__init__()
             self.view = view
 
-    def __init__(self, turn: Turn, completion: Completion, glyphs: Glyphs) -> None:
+    def __init__(self, turn: Turn, completion: Completion, glyphs: Glyphs, keymap: dict[str, str]) -> None:
         super().__init__()
         self.turn = turn
         self.completion = completion
-        self._glyphs = glyphs
+        self._glyphs, self._keymap = glyphs, keymap
         self._head = AnswerHead(completion, glyphs)
         self._fold = ReasoningFold(markup=False)
         finished = not completion.running
@@ -164,7 +164,7 @@ class CompletionView(Vertical):
             self._fold.update(line, layout=first)
 
     def _show_foot(self) -> None:
-        lines = foot_lines(self.completion, self._glyphs, under_cursor=self._cursor)
+        lines = foot_lines(self.completion, self._glyphs, self._keymap, under_cursor=self._cursor)
         content = Content("\n").join(lines)
         if content.is_same(self._foot_shown):
             return

@@ -8,6 +8,7 @@ from textual.content import Content
 from textual.message import Message
 from textual.widget import Widget
 
+from tui_chat.core.keymap import letter_of
 from tui_chat.core.model import Model
 from tui_chat.ui.theme import Glyphs
 from tui_chat.ui.widgets.row import fit, hints, joined, row, styled, text
@@ -52,8 +53,9 @@ class EmptyState(Widget, can_focus=True):
             super().__init__()
             self.character = character
 
-    def __init__(self, glyphs: Glyphs) -> None:
+    def __init__(self, glyphs: Glyphs, keymap: dict[str, str]) -> None:
         super().__init__(id="empty")
+        self._pick = letter_of("model.pick", keymap)
         self._glyphs = glyphs
         self._models: Sequence[Model] = ()
         self._chosen: str | None = None
@@ -130,7 +132,9 @@ class EmptyState(Widget, can_focus=True):
         else:
             title = joined(styled("Try it now.", "b $fg"), " Type below and press Enter; no key, no network.")
             second = styled("The built-in models are scripted and cost play money.", "$fg2")
-        choose = joined("   ", hints([("↑↓", "another"), ("^l", "all models")])) if len(listed) > 1 else Content("")
+        choose = (
+            joined("   ", hints([("↑↓", "another"), (self._pick, "all models")])) if len(listed) > 1 else Content("")
+        )
         above = [title, joined(second, choose) if second.cell_length + choose.cell_length <= width else second]
         rows = []
         for model in listed:
@@ -161,7 +165,7 @@ class EmptyState(Widget, can_focus=True):
             lines = [*above, *gap, *rows, *(gap if below else []), *below]
         else:
             said = styled("The next prompt goes to the marked model.   ", "$fg2")
-            lines = [joined(said, hints([("^l", "all models")])), *gap, *rows]
+            lines = [joined(said, hints([(self._pick, "all models")])), *gap, *rows]
         if height < len(lines):
             lines = [*above, *rows][:height]
         top = max(0, (height - len(lines)) // 3)

@@ -49,9 +49,9 @@ class Transcript(VerticalScroll, can_focus=True):
     class CursorMoved(Message):
         """The cursor stands on another answer."""
 
-    def __init__(self, glyphs: Glyphs) -> None:
+    def __init__(self, glyphs: Glyphs, keymap: dict[str, str]) -> None:
         super().__init__()
-        self._glyphs = glyphs
+        self._glyphs, self._keymap = glyphs, keymap
         self._turns: list[Turn] = []
         self._mounted_from = 0
         self._cursor: CompletionView | None = None
@@ -77,7 +77,7 @@ class Transcript(VerticalScroll, can_focus=True):
 
     def _views(self, start: int, end: int) -> list[TurnView]:
         pairs = on_path(self._turns)[start:end]
-        return [TurnView(turn, completion, self._glyphs) for turn, completion in pairs]
+        return [TurnView(turn, completion, self._glyphs, self._keymap) for turn, completion in pairs]
 
     async def _fill(self) -> None:
         """Mount older turns above, keeping the view still."""
@@ -103,7 +103,7 @@ class Transcript(VerticalScroll, can_focus=True):
     async def add(self, turn: Turn) -> None:
         """Append a turn and move the cursor to its answer."""
         self._turns.append(turn)
-        view = TurnView(turn, turn.chosen, self._glyphs)
+        view = TurnView(turn, turn.chosen, self._glyphs, self._keymap)
         await self.mount(view)
         self.anchor()
         self._cursor_to_last()

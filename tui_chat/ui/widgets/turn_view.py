@@ -63,22 +63,18 @@ class PromptView(Widget):
     def render(self) -> Content:
         return Content("\n").join(self._lines(self.size.width))
 
-    def redraw(self) -> None:
-        self._wrapped = (0, [])
-        self.refresh(layout=True)
-
 
 class TurnView(CoveredVertical):
     """A prompt and the one of its answers that is in view."""
 
     DEFAULT_CSS = "TurnView { height: auto; width: 1fr; }"
 
-    def __init__(self, turn: Turn, shown: Completion | None, glyphs: Glyphs) -> None:
+    def __init__(self, turn: Turn, shown: Completion | None, glyphs: Glyphs, keymap: dict[str, str]) -> None:
         super().__init__()
         self.turn = turn
-        self._glyphs = glyphs
+        self._glyphs, self._keymap = glyphs, keymap
         self._prompt = PromptView(turn)
-        self.answer = CompletionView(turn, shown, glyphs) if shown is not None else None
+        self.answer = CompletionView(turn, shown, glyphs, keymap) if shown is not None else None
 
     def compose(self) -> ComposeResult:
         yield self._prompt
@@ -91,9 +87,6 @@ class TurnView(CoveredVertical):
             if self.answer.completion is completion:
                 return self.answer
             await self.answer.remove()
-        self.answer = CompletionView(self.turn, completion, self._glyphs)
+        self.answer = CompletionView(self.turn, completion, self._glyphs, self._keymap)
         await self.mount(self.answer)
         return self.answer
-
-    def redraw_prompt(self) -> None:
-        self._prompt.redraw()
