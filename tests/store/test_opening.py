@@ -150,19 +150,19 @@ def test_damage_found_while_reading_is_said(path, monkeypatch):
 def test_an_older_version_is_backed_up_and_brought_up_to_date(path):
     made(path, 3)
 
-    def second(connection):
+    def next_one(connection):
         connection.execute("ALTER TABLE turns ADD COLUMN colour TEXT")
 
     before = path.read_bytes()
     with closing(database.connect(path, "mode=rw")) as connection:
-        migrate(connection, path, (*MIGRATIONS, second))
-        assert version_of(connection) == 2
+        migrate(connection, path, (*MIGRATIONS, next_one))
+        assert version_of(connection) == LATEST + 1
         assert connection.execute("SELECT count(colour) FROM turns").fetchone() == (0,)
-    copy = path.with_name("chats.before-v2.db")
+    copy = path.with_name(f"chats.before-v{LATEST + 1}.db")
     assert stat.S_IMODE(copy.stat().st_mode) == 0o600
     assert len(copy.read_bytes()) == len(before)
     with closing(sqlite3.connect(copy)) as old:
-        assert version_of(old) == 1
+        assert version_of(old) == LATEST
         assert old.execute("SELECT count(*) FROM completions").fetchone() == (3,)
 
 
@@ -177,9 +177,9 @@ def test_a_migration_that_fails_changes_nothing_and_the_backup_of_a_second_try_h
         for _ in range(2):
             with pytest.raises(sqlite3.OperationalError):
                 migrate(connection, path, (*MIGRATIONS, broken))
-        assert version_of(connection) == 1
+        assert version_of(connection) == LATEST
         assert connection.execute("SELECT count(*) FROM turns").fetchone() == (1,)
-    assert {"chats.before-v2.db", "chats.before-v2-2.db"} <= set(contents(path.parent))
+    assert {f"chats.before-v{LATEST + 1}.db", f"chats.before-v{LATEST + 1}-2.db"} <= set(contents(path.parent))
 
 
 def test_a_backup_that_cannot_be_written_stops_the_migration(path, monkeypatch):
@@ -193,7 +193,7 @@ def test_a_backup_that_cannot_be_written_stops_the_migration(path, monkeypatch):
     with closing(database.connect(path, "mode=rw")) as connection:
         with pytest.raises(OSError, match="no room"):
             migrate(connection, path, (*MIGRATIONS, lambda _: None))
-        assert version_of(connection) == 1
+        assert version_of(connection) == LATEST
 
 
 def test_two_instances_that_create_it_at_once(path):

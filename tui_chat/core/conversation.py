@@ -6,11 +6,13 @@ a tip back along `continues`. Of a *last* turn, `chosen` is the completion in vi
 prompt goes on from: mostly the same, but an answer that came to nothing stays in view and is not gone on from.
 """
 
-from collections.abc import Sequence
+from bisect import bisect_left
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from itertools import pairwise
+from typing import overload
 
 from tui_chat.core.completion import Completion
 from tui_chat.core.message import BlobPart
@@ -47,6 +49,95 @@ class ConversationRow:
     updated_at: datetime
     pinned: bool = False
     archived: bool = False
+
+
+Listed = tuple[str, str, str]
+"""Id, title and `updated_at` of a conversation, as ISO 8601 in UTC with microseconds, which sorts as the times do."""
+
+
+@dataclass(frozen=True, slots=True)
+class ListingChanges:
+    """What a `Listing` has to learn to be up to date."""
+
+    version: int
+    """The state that it brings the listing to."""
+    pinned: int
+    """How many are pinned now."""
+    changed: frozenset[str] = frozenset()
+    """Ids of all that changed, came or went; none of them stands where it stood."""
+    placed: tuple[tuple[int, Listed], ...] = ()
+    """Those that are still listed, with their places in the new order, ascending."""
+
+
+class Listing(Sequence[ConversationRow]):
+    """Conversations in the order of the sidebar: the pinned ones first, then by their last send, the newest first.
+
+    There may be a hundred thousand, so it holds them as the database gives them and makes a `ConversationRow` only of
+    one that is asked for. It follows the history by small changes.
+    """
+
+    __slots__ = ("_rows", "pinned", "version")
+
+    def __init__(self, rows: Iterable[Listed] = (), pinned: int = 0, version: int = -1) -> None:
+        self._rows = rows if isinstance(rows, list) else list(rows)
+        self.pinned = min(pinned, len(self._rows))
+        """How many of the first are pinned."""
+        self.version = version
+        """Which state of the history this is; -1 one whose changes are not known."""
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    @overload
+    def __getitem__(self, at: int) -> ConversationRow: ...
+    @overload
+    def __getitem__(self, at: slice) -> list[ConversationRow]: ...
+    def __getitem__(self, at: int | slice) -> ConversationRow | list[ConversationRow]:
+        if isinstance(at, slice):
+            return [self[each] for each in range(*at.indices(len(self._rows)))]
+        conversation_id, title, updated = self._rows[at]
+        pinned = (at if at >= 0 else at + len(self._rows)) < self.pinned
+        return ConversationRow(conversation_id, title, datetime.fromisoformat(updated), pinned)
+
+    def __iter__(self) -> Iterator[ConversationRow]:
+        return (self[at] for at in range(len(self._rows)))
+
+    def listed(self, at: int) -> Listed:
+        """Return what is known of the one at a place, as it is held."""
+        return self._rows[at]
+
+    def titles(self) -> list[str]:
+        return [title for _, title, _ in self._rows]
+
+    def place(self, conversation_id: str) -> int | None:
+        """Return where a conversation stands; `None` when it is not there."""
+        return next(iter(self._places_of([conversation_id])), None)
+
+    def _places_of(self, wanted: Iterable[str]) -> list[int]:
+        left = set(wanted)
+        found: list[int] = []
+        for at, row in enumerate(self._rows):
+            if not left:  # what changed mostly stands at the top
+                break
+            if row[0] in left:
+                found.append(at)
+                left.discard(row[0])
+        return found
+
+    def updated_since(self, since: datetime) -> int:
+        """Return the place behind the last of those, not pinned, that were updated at an aware time or later."""
+        wanted = since.astimezone(UTC).isoformat(timespec="microseconds")
+        return bisect_left(self._rows, True, self.pinned, key=lambda row: row[2] < wanted)
+
+    def apply(self, changes: ListingChanges) -> None:
+        """Come up to date."""
+        for at in reversed(self._places_of(changes.changed)):
+            del self._rows[at]
+        for at, row in changes.placed:
+            if at <= len(self._rows):  # a listing that was cut short ends where it ends
+                self._rows.insert(at, row)
+        self.pinned = min(changes.pinned, len(self._rows))
+        self.version = changes.version
 
 
 @dataclass(slots=True, eq=False)
@@ -94,6 +185,15 @@ class Turn:
 
     def completion(self, completion_id: str | None) -> Completion | None:
         return next((c for c in self.completions if c.id == completion_id), None)
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Some turns of a path that follow one another, oldest first."""
+
+    turns: list[Turn]
+    earlier: bool
+    """The path has turns before these."""
 
 
 def _answers(completion: Completion) -> bool:

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Protocol
 
 from tui_chat.core.completion import Completion
-from tui_chat.core.conversation import Conversation, ConversationRow, Turn
+from tui_chat.core.conversation import Conversation, Listing, ListingChanges, Page, Turn
 from tui_chat.core.errors import StorageError
 from tui_chat.core.events import StreamEvent
 from tui_chat.core.format import Spent
@@ -50,8 +50,12 @@ class Store(Protocol):
         """Why nothing can be written just now; `None` when all is well."""
         ...
 
-    def conversations(self, limit: int | None = None) -> list[ConversationRow]:
+    def conversations(self, limit: int | None = None) -> Listing:
         """All conversations that are not archived, pinned first, then the most recently updated."""
+        ...
+
+    def conversations_since(self, version: int) -> ListingChanges | None:
+        """What changed since a listing of that version, whoever changed it; `None` when it must be read anew."""
         ...
 
     def conversation(self, conversation_id: str) -> Conversation | None:
@@ -64,6 +68,23 @@ class Store(Protocol):
 
     def path(self, conversation_id: str, tip_id: str | None = None) -> list[Turn]:
         """The turns from the first to `tip_id` (default: the conversation's tip), each with all its completions."""
+        ...
+
+    def page(
+        self, conversation_id: str, tip_id: str | None = None, *, before: Turn | None = None, limit: int = 20
+    ) -> Page:
+        """The last turns of a path, or the last ones before a turn of it; costs what they cost, not what the path does.
+
+        With `before` the tip does not matter.
+        """
+        ...
+
+    def path_size(self, conversation_id: str, tip_id: str | None = None, *, before: Turn | None = None) -> int:
+        """How much there is on a path, or on the part of it before a turn, without loading it.
+
+        Characters of prompts and of the answers that the path goes through, and bytes of attachments. An upper bound
+        where it is open which answer counts: of the last turn the longest, of a resumed one all of its turn.
+        """
         ...
 
     def tree(self, conversation_id: str) -> list[Turn]:

@@ -15,7 +15,7 @@ from functools import partial
 from pathlib import Path
 
 from tui_chat.core.completion import Completion
-from tui_chat.core.conversation import Conversation, ConversationRow, Turn
+from tui_chat.core.conversation import Conversation, Listed, Listing, ListingChanges, Page, Turn
 from tui_chat.core.counter import Clock
 from tui_chat.core.errors import StorageError
 from tui_chat.core.format import Spent
@@ -23,19 +23,44 @@ from tui_chat.core.ids import new_id
 from tui_chat.core.message import BlobPart
 from tui_chat.store import ledger, presence, recovery, rows
 from tui_chat.store.database import Database
+from tui_chat.store.migrations import version_of
 from tui_chat.store.rows import Columns
 
 _CONVERSATION = (
     "SELECT c.*, b.data AS system_prompt_data FROM conversations c LEFT JOIN blobs b ON b.sha256 = c.system_prompt "
 )
+_LISTED = "SELECT id, title, updated_at FROM conversations WHERE archived = 0 "
+_MOST_CHANGES = 50
+"""More than so many changes are read faster as a whole list."""
 _PATH = """
-    WITH RECURSIVE path (id, n, continues) AS (
-        SELECT id, n, continues FROM turns WHERE id = ? AND conversation_id = ?
+    WITH RECURSIVE path (id, continues) AS (
+        SELECT id, continues FROM turns WHERE id = :tip AND conversation_id = :conversation
         UNION
-        SELECT t.id, t.n, t.continues FROM path
+        SELECT t.id, t.continues FROM path
+            JOIN completions c ON c.id = path.continues JOIN turns t ON t.id = c.turn_id
+        LIMIT :limit
+    )
+    SELECT id FROM path
+"""
+"""From the tip back; one row leads to one row, so that the order is that of the walk."""
+_ANSWER_SIZE = """
+    CASE WHEN c.resumes_id IS NULL THEN length(c.text)
+    ELSE (SELECT sum(length(o.text)) FROM completions o WHERE o.turn_id = c.turn_id) END
+"""
+_PATH_SIZE = f"""
+    WITH RECURSIVE path (id, continues, size) AS (
+        SELECT id, continues, length(prompt) + CASE WHEN :through IS NULL
+                THEN (SELECT coalesce(CASE WHEN count(resumes_id) THEN sum(length(text)) ELSE max(length(text)) END, 0)
+                    FROM completions WHERE turn_id = turns.id)
+                ELSE (SELECT {_ANSWER_SIZE} FROM completions c WHERE c.id = :through) END
+            FROM turns WHERE id = :tip AND conversation_id = :conversation
+        UNION
+        SELECT t.id, t.continues, length(t.prompt) + {_ANSWER_SIZE} FROM path
             JOIN completions c ON c.id = path.continues JOIN turns t ON t.id = c.turn_id
     )
-    SELECT id FROM path ORDER BY n
+    SELECT sum(size + coalesce(
+        (SELECT sum(length(b.data)) FROM attachments a JOIN blobs b ON b.sha256 = a.sha256 WHERE a.turn_id = path.id),
+        0)) FROM path
 """
 _NEWEST_BELOW = """
     WITH RECURSIVE below (id, n) AS (
@@ -110,15 +135,28 @@ class SQLiteStore:
 
     # conversations
 
-    def conversations(self, limit: int | None = None) -> list[ConversationRow]:
+    def conversations(self, limit: int | None = None) -> Listing:
         """All conversations that are not archived, pinned first, then the most recently updated."""
         with self._database.reading() as connection:
-            found = connection.execute(
-                "SELECT id, title, updated_at, pinned, archived FROM conversations WHERE archived = 0 "
-                "ORDER BY pinned DESC, recency DESC, n DESC LIMIT ?",
-                (-1 if limit is None else limit,),
+            version, pinned = _listing_version(connection), _count_pinned(connection)
+            found = _plain(connection).execute(
+                f"{_LISTED} ORDER BY pinned DESC, recency DESC, n DESC LIMIT ?", (-1 if limit is None else limit,)
             )
-            return [rows.loaded_line(row) for row in found]
+            return Listing(_all_text(found.fetchall()), pinned, version)
+
+    def conversations_since(self, version: int) -> ListingChanges | None:
+        """What changed since a listing of that version, whoever changed it; `None` when it must be read anew."""
+        with self._database.reading() as connection:
+            now = _listing_version(connection)
+            if 0 <= now == version:
+                return ListingChanges(now, _count_pinned(connection))
+            changed = _changed_since(connection, version, now)
+            if changed is None:
+                return None
+            placed = sorted(place for each in changed for place in _placed(connection, each))
+            return ListingChanges(
+                now, _count_pinned(connection), frozenset(rows.loaded(each) for each in changed), tuple(placed)
+            )
 
     def every_conversation(self) -> list[Conversation]:
         """All conversations, archived ones too, in the order in which they came into the history."""
@@ -151,17 +189,36 @@ class SQLiteStore:
 
     def path(self, conversation_id: str, tip_id: str | None = None) -> list[Turn]:
         """The turns from the first to `tip_id` (default: the conversation's tip), each with all its completions."""
+        return self._page(conversation_id, lambda connection: _tips(connection, conversation_id, tip_id)).turns
 
-        def on_path(connection: sqlite3.Connection) -> list[str]:
-            wanted = rows.stored(conversation_id)
-            tips = [tip_id] if tip_id is not None else _tips(connection, conversation_id)
+    def page(
+        self, conversation_id: str, tip_id: str | None = None, *, before: Turn | None = None, limit: int = 20
+    ) -> Page:
+        """The last turns of a path, or the last ones before a turn of it; costs what they cost, not what the path does.
+
+        With `before` the tip does not matter.
+        """
+
+        def ends(connection: sqlite3.Connection) -> list[str]:
+            return _tips(connection, conversation_id, tip_id) if before is None else _parents(connection, before)
+
+        return self._page(conversation_id, ends, limit)
+
+    def path_size(self, conversation_id: str, tip_id: str | None = None, *, before: Turn | None = None) -> int:
+        """How much there is on a path, or on the part of it before a turn, without loading it.
+
+        Characters of prompts and of the answers that the path goes through, and bytes of attachments. An upper bound
+        where it is open which answer counts: of the last turn the longest, of a resumed one all of its turn.
+        """
+        with self._database.reading() as connection:
+            tips = _tips(connection, conversation_id, tip_id) if before is None else _parents(connection, before)
+            through = None if before is None else before.continues
             for tip in tips:
-                found = connection.execute(_PATH, (rows.stored(tip), wanted)).fetchall()
-                if found:
-                    return [row["id"] for row in found]
-            return []
-
-        return self._turns(conversation_id, on_path)
+                wanted = {"tip": tip, "conversation": rows.stored(conversation_id), "through": through}
+                size: int | None = connection.execute(_PATH_SIZE, wanted).fetchone()[0]
+                if size is not None:
+                    return size
+            return 0
 
     def tree(self, conversation_id: str) -> list[Turn]:
         """All turns of all branches, parents before children."""
@@ -179,6 +236,26 @@ class SQLiteStore:
         with self._database.reading() as connection:
             row = connection.execute(_NEWEST_BELOW, (rows.stored(turn_id),)).fetchone()
             return turn_id if row is None else row["id"]
+
+    def _page(
+        self, conversation_id: str, ends: Callable[[sqlite3.Connection], list[str]], limit: int | None = None
+    ) -> Page:
+        """Return the turns before and at the first of some ends that is there, at most so many."""
+        most = -1 if limit is None else limit + 1
+        earlier = False
+
+        def walked(connection: sqlite3.Connection) -> list[str]:
+            nonlocal earlier
+            for end in ends(connection):
+                wanted = {"tip": rows.stored(end), "conversation": rows.stored(conversation_id), "limit": most}
+                found = [row["id"] for row in connection.execute(_PATH, wanted)]
+                earlier = len(found) == most
+                if found:
+                    return found[-2 if earlier else -1 :: -1]
+            return []
+
+        turns = self._turns(conversation_id, walked)
+        return Page(turns, earlier)
 
     def _turns(self, conversation_id: str, choose: Callable[[sqlite3.Connection], list[str]]) -> list[Turn]:
         """Return the chosen turns; answers of a process that died meanwhile are ended first."""
@@ -468,8 +545,66 @@ class SQLiteStore:
 # what reads
 
 
-def _tips(connection: sqlite3.Connection, conversation_id: str) -> list[str]:
-    """Return the tip of a conversation, then its newest turn, for a tip that never reached the disk."""
+def _plain(connection: sqlite3.Connection) -> sqlite3.Cursor:
+    """Return a cursor whose rows are plain tuples, which of a hundred thousand rows saves a third."""
+    cursor = connection.cursor()
+    cursor.row_factory = None
+    return cursor
+
+
+def _all_text(found: list[Listed]) -> list[Listed]:
+    """Return rows with the few texts decoded that are stored as bytes."""
+    if all(type(name) is str and type(title) is str for name, title, _ in found):
+        return found
+    return [(rows.loaded(name), rows.loaded(title), updated) for name, title, updated in found]
+
+
+def _notes_changes(connection: sqlite3.Connection) -> bool:
+    """Say whether changes are noted: not in an older history that could not be brought up to date, only read."""
+    return version_of(connection) > 1
+
+
+def _listing_version(connection: sqlite3.Connection) -> int:
+    if not _notes_changes(connection):
+        return -1
+    return int(connection.execute("SELECT coalesce(max(n), 0) FROM conversation_changes").fetchone()[0])
+
+
+def _count_pinned(connection: sqlite3.Connection) -> int:
+    return int(connection.execute("SELECT count(*) FROM conversations WHERE archived = 0 AND pinned > 0").fetchone()[0])
+
+
+def _changed_since(connection: sqlite3.Connection, version: int, now: int) -> list[str | bytes] | None:
+    """Return the ids of what changed; `None` when that is not known any more, or too much."""
+    if not 0 <= version <= now:
+        return None
+    if connection.execute("SELECT min(n) FROM conversation_changes").fetchone()[0] > version + 1:
+        return None
+    found = connection.execute(
+        "SELECT DISTINCT id FROM conversation_changes WHERE n > ? LIMIT ?", (version, _MOST_CHANGES + 1)
+    ).fetchall()
+    return None if len(found) > _MOST_CHANGES else [row["id"] for row in found]
+
+
+def _placed(connection: sqlite3.Connection, conversation_id: str | bytes) -> Iterable[tuple[int, Listed]]:
+    """Yield a conversation with its place in the listing; nothing when it is not listed."""
+    row = connection.execute(
+        "SELECT id, title, updated_at, pinned, recency, n FROM conversations WHERE id = ? AND archived = 0",
+        (conversation_id,),
+    ).fetchone()
+    if row is not None:
+        above = connection.execute(
+            "SELECT count(*) FROM conversations "
+            "WHERE archived = 0 AND (pinned, recency, n) > (:pinned, :recency, :n) AND pinned >= :pinned",
+            dict(row),
+        ).fetchone()[0]
+        yield above, (rows.loaded(row["id"]), rows.loaded(row["title"]), row["updated_at"])
+
+
+def _tips(connection: sqlite3.Connection, conversation_id: str, tip_id: str | None) -> list[str]:
+    """Return the tip asked for; else that of a conversation, then its newest turn, for a tip that is not on disk."""
+    if tip_id is not None:
+        return [tip_id]
     found = connection.execute(
         "SELECT tip_id FROM conversations WHERE id = :id AND tip_id IS NOT NULL UNION ALL "
         "SELECT id FROM (SELECT id FROM turns WHERE conversation_id = :id ORDER BY n DESC LIMIT 1)",
@@ -478,13 +613,19 @@ def _tips(connection: sqlite3.Connection, conversation_id: str) -> list[str]:
     return [row[0] for row in found]
 
 
+def _parents(connection: sqlite3.Connection, turn: Turn) -> list[str]:
+    """Return the turn that one continues; none of a first turn."""
+    found = connection.execute("SELECT turn_id FROM completions WHERE id = ?", (turn.continues,))
+    return [row["turn_id"] for row in found]
+
+
 def _load_turns(
     connection: sqlite3.Connection, conversation_id: str, turn_ids: Sequence[str]
 ) -> tuple[list[Turn], set[str]]:
     """Return turns in the order of their ids, and the instances that some of their completions run in."""
     wanted = (rows.as_json(turn_ids),)
     chosen = "IN (SELECT value FROM json_each(?))"
-    turns = {
+    found = {
         row["id"]: Turn(
             row["id"],
             rows.loaded(row["conversation_id"]),
@@ -494,7 +635,7 @@ def _load_turns(
             batch_id=row["batch_id"],
             chosen_id=row["chosen_id"],
         )
-        for row in connection.execute(f"SELECT * FROM turns WHERE id {chosen} ORDER BY n", wanted)
+        for row in connection.execute(f"SELECT * FROM turns WHERE id {chosen}", wanted)
     }
     for row in connection.execute(
         "SELECT a.turn_id, a.name, a.media_type, b.data FROM attachments a JOIN blobs b ON b.sha256 = a.sha256 "
@@ -502,7 +643,7 @@ def _load_turns(
         wanted,
     ):
         part = BlobPart(rows.loaded(row["name"]), rows.loaded(row["media_type"]), row["data"])
-        turns[row["turn_id"]].attachments += (part,)
+        found[row["turn_id"]].attachments += (part,)
     owners: set[str] = set()
     for row in connection.execute(f"SELECT * FROM completions WHERE turn_id {chosen} ORDER BY turn_id, seq", wanted):
         text, reasoning = rows.loaded(row["text"]), rows.loaded(row["reasoning"])
@@ -510,15 +651,29 @@ def _load_turns(
             owners.add(row["owner"])
             more_text, more_reasoning = recovery.pieces(connection, row["id"])
             text, reasoning = text + more_text, reasoning + more_reasoning
-        turns[row["turn_id"]].completions.append(rows.loaded_completion(row, text, reasoning))
-    siblings: dict[str | None, tuple[str, ...]] = {}
-    for row in connection.execute(
-        "SELECT id, continues FROM turns WHERE conversation_id = ? ORDER BY n", (rows.stored(conversation_id),)
-    ):
-        siblings[row["continues"]] = (*siblings.get(row["continues"], ()), row["id"])
-    for turn in turns.values():
-        turn.siblings = siblings.get(turn.continues, ())
-    return list(turns.values()), owners
+        found[row["turn_id"]].completions.append(rows.loaded_completion(row, text, reasoning))
+    turns = [found[turn_id] for turn_id in turn_ids]
+    _note_siblings(connection, conversation_id, turns)
+    return turns, owners
+
+
+def _note_siblings(connection: sqlite3.Connection, conversation_id: str, turns: Sequence[Turn]) -> None:
+    siblings: dict[str | None, list[str]] = {}
+    continued = rows.as_json([turn.continues for turn in turns if turn.continues is not None])
+    queries: list[tuple[str, str | bytes]] = [
+        (
+            "SELECT id, continues FROM turns WHERE continues IN (SELECT value FROM json_each(?)) ORDER BY continues, n",
+            continued,
+        )
+    ]
+    if any(turn.continues is None for turn in turns):
+        first = "SELECT id, continues FROM turns WHERE conversation_id = ? AND continues IS NULL ORDER BY n"
+        queries.append((first, rows.stored(conversation_id)))
+    for query, value in queries:
+        for row in connection.execute(query, (value,)):
+            siblings.setdefault(row["continues"], []).append(row["id"])
+    for turn in turns:
+        turn.siblings = tuple(siblings.get(turn.continues, ()))
 
 
 # what writes, inside the writer's transaction

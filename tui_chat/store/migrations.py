@@ -155,8 +155,34 @@ def _first(connection: sqlite3.Connection) -> None:
         connection.execute(statement)
 
 
+_LISTED = ("id", "title", "updated_at", "recency", "pinned", "archived")
+"""Columns of a conversation that a list of conversations goes by."""
+_CHANGES_KEPT = 1000
+
+
+def _second(connection: sqlite3.Connection) -> None:
+    """Pages of long conversations and changes of long lists without reading the whole.
+
+    The changes are noted by triggers, so that no way of writing and no process can forget it.
+    """
+    connection.execute("CREATE INDEX turns_first ON turns (conversation_id) WHERE continues IS NULL")
+    connection.execute("CREATE TABLE conversation_changes (n INTEGER PRIMARY KEY, id TEXT NOT NULL)")
+    note = (
+        "INSERT INTO conversation_changes (id) VALUES ({row}.id); DELETE FROM conversation_changes "
+        f"WHERE n <= (SELECT max(n) FROM conversation_changes) - {_CHANGES_KEPT};"
+    )
+    differs = " OR ".join(f"OLD.{name} IS NOT NEW.{name}" for name in _LISTED)
+    for event, row in (
+        ("INSERT ON conversations", "NEW"),
+        ("DELETE ON conversations", "OLD"),
+        (f"UPDATE OF {', '.join(_LISTED)} ON conversations WHEN {differs}", "NEW"),
+    ):
+        name = f"conversations_noted_{event.split()[0].lower()}"
+        connection.execute(f"CREATE TRIGGER {name} AFTER {event} BEGIN {note.format(row=row)} END")
+
+
 Migration = Callable[[sqlite3.Connection], None]
-MIGRATIONS: tuple[Migration, ...] = (_first,)
+MIGRATIONS: tuple[Migration, ...] = (_first, _second)
 LATEST = len(MIGRATIONS)
 
 
@@ -169,7 +195,7 @@ def migrate(connection: sqlite3.Connection, path: Path, migrations: tuple[Migrat
 
     Raises sqlite3.Error and OSError when it cannot be done; it is unchanged then.
     """
-    saved = False
+    saved = version_of(connection) == 0  # a new one: nothing to lose
     while version_of(connection) < len(migrations):
         connection.execute("BEGIN IMMEDIATE")
         try:

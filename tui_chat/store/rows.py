@@ -10,10 +10,11 @@ from collections.abc import Mapping
 from dataclasses import fields
 from datetime import UTC, datetime
 from decimal import Decimal
+from functools import lru_cache
 from typing import Any, cast, get_args
 
 from tui_chat.core.completion import Completion, Log
-from tui_chat.core.conversation import Conversation, ConversationRow
+from tui_chat.core.conversation import Conversation
 from tui_chat.core.errors import ChatError, ErrorKind
 from tui_chat.core.events import FinishReason
 from tui_chat.core.model import Model, Params
@@ -52,6 +53,8 @@ def encoded(text: str) -> bytes:
 
 def loaded(value: object) -> str:
     """Return the text of a column; empty for NULL."""
+    if isinstance(value, str):
+        return value
     if isinstance(value, bytes):
         return value.decode("utf-8", "surrogatepass")
     return "" if value is None else str(value)
@@ -66,6 +69,8 @@ def as_json(value: object) -> str:
 
 
 def from_json(value: object) -> Any:
+    if value in {"[]", "{}"}:  # nearly all of them, ten thousand times in a long conversation
+        return [] if value == "[]" else {}
     try:
         return json.loads(loaded(value))
     except ValueError:
@@ -101,7 +106,7 @@ def usage_columns(counted: CountedUsage) -> Columns:
 
 def loaded_usage(row: sqlite3.Row) -> CountedUsage:
     """Return the usage of a completion; that of an answer that never got so far is empty."""
-    usage = Usage(*(row[name] for name in _USAGE_FIELDS))
+    usage = Usage(*[row[name] for name in _USAGE_FIELDS])
     source = cast("UsageSource", row["usage_source"] or "estimated")
     return CountedUsage(usage, source, tuple(str(name) for name in from_json(row["estimated"]) or ()))
 
@@ -138,7 +143,13 @@ def price_text(price: Price | None) -> str | None:
 
 def loaded_price(value: object) -> Price | None:
     """Return the price of a row; `None` when there is none, or one that this version cannot read."""
-    plain = from_json(value) if value is not None else None
+    return None if value is None else _read_price(loaded(value))
+
+
+@lru_cache(maxsize=64)
+def _read_price(text: str) -> Price | None:
+    """The answers of a conversation have few prices between them, and a price never changes."""
+    plain = from_json(text)
     if not isinstance(plain, dict):
         return None
     try:
@@ -180,16 +191,6 @@ def loaded_conversation(row: sqlite3.Row) -> Conversation:
         pinned=bool(row["pinned"]),
         archived=bool(row["archived"]),
         stored=True,
-    )
-
-
-def loaded_line(row: sqlite3.Row) -> ConversationRow:
-    return ConversationRow(
-        loaded(row["id"]),
-        loaded(row["title"]),
-        loaded_moment(row["updated_at"]),
-        bool(row["pinned"]),
-        bool(row["archived"]),
     )
 
 

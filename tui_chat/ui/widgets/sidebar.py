@@ -1,6 +1,6 @@
 """The panel at the left: filter, conversations, and what was spent today and this month."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 from textual import events
 from textual.app import ComposeResult
@@ -9,11 +9,15 @@ from textual.content import Content
 from textual.widget import Widget
 from textual.widgets import Input
 
-from tui_chat.core.conversation import ConversationRow
+from tui_chat.core.conversation import Listing
 from tui_chat.core.format import Spent, total
+from tui_chat.core.ports import Store
 from tui_chat.ui.theme import Glyphs
 from tui_chat.ui.widgets.conversation_list import ConversationList
 from tui_chat.ui.widgets.row import joined, row, styled
+
+_AT_ONCE = 1000
+"""So many conversations are read before the first paint, which takes a millisecond; more than that in a thread."""
 
 
 class Spending(Widget):
@@ -54,7 +58,7 @@ class Sidebar(Vertical):
 
     DEFAULT_CSS = """
     Sidebar { width: 28; height: 1fr; }
-    Sidebar ConversationList { height: 1fr; }
+    Sidebar ConversationList { height: 1fr; overflow-x: hidden; }
     """
 
     def __init__(self, glyphs: Glyphs, mark: Callable[[str], str], cost: Callable[[str], str]) -> None:
@@ -62,15 +66,35 @@ class Sidebar(Vertical):
         self.filter = Filter()
         self.list = ConversationList(glyphs, mark, cost)
         self.spending = Spending()
+        self._whole = False
+        """False while the list has only the beginning of a long history."""
 
     def compose(self) -> ComposeResult:
         yield self.filter
         yield self.list
         yield self.spending
 
-    def show(self, rows: Sequence[ConversationRow], open_id: str | None) -> None:
+    def follow(self, store: Store, open_id: str | None) -> bool:
+        """Bring the list up to date; False when the whole of a long list has to be read, in a thread, for `show`.
+
+        Raises StorageError.
+        """
         self.list.open_id = open_id
-        self.list.show(rows)
+        changes = store.conversations_since(self.list.listing.version)
+        if changes is not None:
+            self.list.apply(changes)
+        elif self.list.listing:
+            self._whole = False
+        else:
+            beginning = store.conversations(_AT_ONCE)
+            self._whole = len(beginning) < _AT_ONCE
+            self.list.show(beginning)
+        return self._whole
+
+    def show(self, listing: Listing) -> None:
+        """Show a whole list."""
+        self._whole = True
+        self.list.show(listing)
 
     def on_input_changed(self, event: Input.Changed) -> None:
         event.stop()
