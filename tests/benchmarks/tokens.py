@@ -1,4 +1,4 @@
-"""What counting costs, as JSON: `python tests/benchmarks/tokens.py`.
+"""What counting costs.
 
 One delta is one token of the manual that comes with Python. `growth` is the time per delta at 100,000 tokens over that
 at 1,000: 1 means constant work. Each way of loading has a process of its own; its longest stall is the longest time by
@@ -13,8 +13,7 @@ import time
 from itertools import pairwise
 from pathlib import Path
 
-ROOT = Path(__file__).parents[2]
-sys.path.insert(0, str(ROOT))
+from tests.benchmarks.common import with_growth
 
 WAYS = ("nothing", "ours", "tiktoken")
 
@@ -99,25 +98,33 @@ def stream(deltas):
     }
 
 
-def rounded(value):
-    return {key: rounded(inner) for key, inner in value.items()} if isinstance(value, dict) else round(value, 2)
+def measure(quick):
+    """Return how each way of loading does, and what a delta costs in texts of each size."""
+    loads = [sys.executable, "-m", "tests.benchmarks.tokens"]
+    records = []
+    for way in WAYS:
+        figures = json.loads(subprocess.run([*loads, way], check=True, capture_output=True).stdout)
+        records.append({"what": f"load the vocabulary, {way}", "size": "", **rounded(figures)})
+    sizes = (1_000, 10_000) if quick else (1_000, 10_000, 100_000)
+    deltas = manual(sizes[-1])
+    streams = [
+        {
+            "what": "count a stream",
+            "size": size,
+            **rounded(min((stream(deltas[:size]) for _ in range(3)), key=per_delta)),
+        }
+        for size in sizes
+    ]
+    return records + with_growth(streams, "us_per_delta")
 
 
-def main():
-    if sys.argv[1:]:
-        return load(sys.argv[1])
-    loading = {
-        way: json.loads(subprocess.run([sys.executable, __file__, way], check=True, capture_output=True).stdout)
-        for way in WAYS
-    }
-    deltas = manual(100_000)
-    streams = {
-        str(size): min((stream(deltas[:size]) for _ in range(3)), key=lambda found: found["us_per_delta"])
-        for size in (1_000, 10_000, 100_000)
-    }
-    growth = streams["100000"]["us_per_delta"] / streams["1000"]["us_per_delta"]
-    return {"loading": loading, "streams": streams, "growth": growth}
+def per_delta(found):
+    return found["us_per_delta"]
+
+
+def rounded(figures):
+    return {key: round(value, 2) for key, value in figures.items()}
 
 
 if __name__ == "__main__":
-    sys.stdout.write(json.dumps(rounded(main()), indent=2) + "\n")
+    sys.stdout.write(json.dumps(load(sys.argv[1])))
