@@ -12,14 +12,14 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from decimal import Decimal
 from io import TextIOWrapper
+from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from tui_chat.api_keys import find_key
 from tui_chat.catalog.catalog import DEMO, Catalog, ModelOverride, ProviderEntry
-from tui_chat.catalog.presets import Preset, load_presets
+from tui_chat.catalog.presets import PRESETS
 from tui_chat.catalog.table import load_table
-from tui_chat.config.file import defaults_text, load_config
 from tui_chat.config.values import Config, ProviderConfig
 from tui_chat.core.budget import SpendLimit
 from tui_chat.core.chat import Chat
@@ -29,10 +29,10 @@ from tui_chat.core.model import Model
 from tui_chat.core.ports import Provider, Providers, Store
 from tui_chat.core.services import Services
 from tui_chat.paths import Home, find_home, make_private_folder, open_private, readable_by_others
-from tui_chat.providers.demo import DemoProvider
+from tui_chat.providers.demo_models import demo_models
+from tui_chat.providers.endpoint import Endpoint, Network
 from tui_chat.providers.redact import Secrets
 from tui_chat.providers.registry import WIRE_FORMATS, ProviderSet
-from tui_chat.providers.wire import Endpoint, Network
 from tui_chat.tokens import TiktokenCounter
 
 if TYPE_CHECKING:
@@ -67,20 +67,19 @@ class Ground:
     def lay(cls, environ: Mapping[str, str] = os.environ) -> "Ground":
         """Read the configuration and find the models; starts nothing. Raises ConfigurationError."""
         home = find_home(environ)
-        config = load_config(home.config)
-        presets = load_presets()
+        config = _configured(home.config)
         secrets = Secrets()
         _log_to(home, secrets)
-        plans = [_plan(name, config, presets, environ, home) for name in {**config.providers, **presets}]
+        plans = [_plan(name, config, environ, home) for name in {**config.providers, **PRESETS}]
         catalog = Catalog(
             [plan.entry for plan in plans],
             {
                 name: ModelOverride(each.price, each.currency, each.context_window, each.tokenizer, each.params)
                 for name, each in config.models.items()
             },
-            presets,
+            PRESETS,
             load_table(),
-            DemoProvider.models(),
+            demo_models(),
             default_model=config.default_model,
             compare_models=config.compare_models,
         )
@@ -127,9 +126,6 @@ class Ground:
 
     def services(self, store: Store, providers: Providers) -> Services:
         """Return what the screen is handed."""
-        from tui_chat.interchange.exporter import FileExporter
-        from tui_chat.providers.client import warm
-
         return Services(
             chat=self.chat(providers, store),
             store=store,
@@ -137,8 +133,8 @@ class Ground:
             counter=self.counter,
             clock=self.clock,
             settings=self.config.ui,
-            exporter=FileExporter(store),
-            warm=warm,
+            exporter=_LateExporter(store),
+            warm=_warm,
             cache_folder=str(self.home.cache),
             notes=self.notes,
         )
@@ -151,7 +147,40 @@ def user_files() -> Home:
 
 def config_reference() -> str:
     """Return a config.toml with every key, its default and a line of explanation."""
+    from tui_chat.config.file import defaults_text
+
     return defaults_text()
+
+
+def _configured(file: Path) -> Config:
+    """Return what the file says; most people have none, and then what reads it needs not be loaded."""
+    try:
+        file.stat()
+    except FileNotFoundError:
+        return Config()
+    except OSError:
+        pass  # which the reader words for the user
+    from tui_chat.config.file import load_config
+
+    return load_config(file)
+
+
+def _warm() -> None:
+    from tui_chat.providers.client import warm
+
+    warm()
+
+
+@dataclass(frozen=True, slots=True)
+class _LateExporter:
+    """The exporter, loaded with the first export."""
+
+    store: Store
+
+    def write(self, conversation_id: str, format_name: str) -> str:
+        from tui_chat.interchange.exporter import FileExporter
+
+        return FileExporter(self.store).write(conversation_id, format_name)
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,13 +209,13 @@ class _Plan:
     notes: list[str] = field(default_factory=list)
 
 
-def _plan(name: str, config: Config, presets: Mapping[str, Preset], environ: Mapping[str, str], home: Home) -> _Plan:
+def _plan(name: str, config: Config, environ: Mapping[str, str], home: Home) -> _Plan:
     """Lay what the user says of a provider over its preset, key by key, and find its key."""
-    said, preset = config.providers.get(name, ProviderConfig()), presets.get(name)
+    said, preset = config.providers.get(name, ProviderConfig()), PRESETS.get(name)
     kind = said.kind or (preset.kind if preset else "openai")
     base_url = said.base_url or (preset.base_url if preset else "")
     if not base_url and kind != DEMO:
-        near = ", ".join(presets)
+        near = ", ".join(PRESETS)
         raise ConfigurationError(f"{home.config}: providers.{name} needs a base_url (presets without one: {near})")
     key = find_key(name, said, preset.key_env if preset else None, environ)
     configured = name in config.providers
@@ -239,8 +268,6 @@ class _PrivateFile(logging.FileHandler):
         super().__init__(home.log, encoding="utf-8", delay=True)
 
     def _open(self) -> TextIOWrapper:
-        from pathlib import Path
-
         make_private_folder(Path(self.baseFilename).parent)
         return open(self.baseFilename, "a", encoding="utf-8", opener=open_private)
 

@@ -6,13 +6,12 @@ from decimal import Decimal
 import pytest
 
 from tui_chat.catalog.catalog import Catalog, ModelOverride, ProviderEntry
-from tui_chat.catalog.presets import load_presets
+from tui_chat.catalog.presets import PRESETS
 from tui_chat.catalog.table import load_table
 from tui_chat.core.errors import ConfigurationError
 from tui_chat.core.model import Model
 from tui_chat.core.pricing import Price
 
-PRESETS = load_presets()
 TABLE = load_table()
 DEMO = [Model("demo", name, "demo", scripted=True, price=Price(play=True)) for name in ("quick", "thinker", "rambler")]
 

@@ -47,8 +47,8 @@ from tui_chat.core.request import Request
 from tui_chat.core.usage import Usage
 from tui_chat.providers import client
 from tui_chat.providers.client import HTTPProvider
+from tui_chat.providers.endpoint import Endpoint, Network
 from tui_chat.providers.openai_chat import OpenAIChat
-from tui_chat.providers.wire import Endpoint, Network
 
 KEY = "sk-test-abcdef123456"
 REQUEST = Request(Model("work", "m"), (Message.of("user", "hi"),), {})

@@ -20,8 +20,9 @@ from tui_chat.core.model import Model
 from tui_chat.core.request import Request
 from tui_chat.providers import demo
 from tui_chat.providers.demo import DemoProvider, echo, script
+from tui_chat.providers.demo_models import VOICES, demo_models
 
-QUICK, THINKER, RAMBLER = DemoProvider.models()
+QUICK, THINKER, RAMBLER = demo_models()
 GO_ON = "Go on exactly where your answer was cut off. Repeat nothing."
 SAMPLE = "Explain SSE in two sentences"
 
@@ -76,8 +77,8 @@ async def test_the_figures_are_counted_so_that_the_meter_settles_on_what_it_show
 
 
 def test_the_models_say_what_they_are():
-    assert [model.name for model in DemoProvider.models()] == ["demo/quick", "demo/thinker", "demo/rambler"]
-    for model in DemoProvider.models():
+    assert [model.name for model in demo_models()] == ["demo/quick", "demo/thinker", "demo/rambler"]
+    for model in demo_models():
         assert (model.kind, model.scripted, model.missing, model.found) == ("demo", True, None, "built in, scripted")
         assert model.price is not None
         assert (model.price.play, model.price.known, model.price.free) == (True, True, False)
@@ -159,7 +160,7 @@ class TestTexts:
         for file in files("tui_chat.providers").joinpath("demo_scripts").iterdir():
             text = file.read_text("utf-8")
             assert not re.search("[\u2600-\u27bf\U0001f000-\U0001faff]", text)
-        for model in DemoProvider.models():
+        for model in demo_models():
             for subject in demo._SUBJECTS:
                 assert not re.search(
                     r"\{(echo|model|topic|subjects|keys)\}", "".join(script(model.id, messages(subject.question)))
@@ -232,7 +233,7 @@ class TestPace:
         assert DemoProvider()._speed == speed
 
     async def test_a_reader_that_was_held_up_is_not_flooded_with_all_it_missed(self, waits):
-        pace = demo._Pace(demo._VOICES[0], 1)
+        pace = demo._Pace(VOICES[0], 1)
         await pace.wait()
         assert pace._due_s is not None
         pace._due_s -= 60

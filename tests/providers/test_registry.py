@@ -8,8 +8,8 @@ from tui_chat.core.events import Finished
 from tui_chat.core.message import Message
 from tui_chat.core.model import Model
 from tui_chat.core.request import Request
+from tui_chat.providers.endpoint import Endpoint
 from tui_chat.providers.registry import WIRE_FORMATS, ProviderSet, wire_format
-from tui_chat.providers.wire import Endpoint
 
 ENDPOINT = Endpoint("work", "openai", "http://127.0.0.1:9/v1")
 

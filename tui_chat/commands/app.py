@@ -1,5 +1,6 @@
 """`tui-chat` without a command: the full-screen app."""
 
+import gc
 import sys
 
 from tui_chat.bootstrap import Ground
@@ -11,6 +12,7 @@ from tui_chat.core.errors import ConfigurationError
 
 def app(model_name: str | None, conversation_id: str | None, *, latest: bool) -> int:
     """Run the app; return its exit code."""
+    gc.disable()  # until the first paint, see cli.py; the app itself turns it on again
     if not (sys.stdin and sys.stdin.isatty() and sys.stdout and sys.stdout.isatty()):
         raise ConfigurationError('the app needs a terminal; in a pipe or a script use tui-chat ask "…"')
     ground = Ground.lay()

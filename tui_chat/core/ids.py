@@ -4,12 +4,13 @@ Python gained `uuid.uuid7` only in 3.14. The generator is monotonic inside a pro
 back, so that order never depends on the clock alone.
 """
 
-import secrets
 import threading
 import time
 import uuid
+from random import SystemRandom
 
 _SEQUENCE_BITS = 12
+_RANDOM = SystemRandom()  # the system's, as in `secrets`, which would load what every start has no use for
 
 
 class IdSource:
@@ -25,7 +26,7 @@ class IdSource:
             self._last = max(self._last + 1, (time.time_ns() // 1_000_000) << _SEQUENCE_BITS)
             stamp = self._last
         millis, sequence = stamp >> _SEQUENCE_BITS, stamp & ((1 << _SEQUENCE_BITS) - 1)
-        value = (millis & ((1 << 48) - 1)) << 80 | 0x7 << 76 | sequence << 64 | 0b10 << 62 | secrets.randbits(62)
+        value = (millis & ((1 << 48) - 1)) << 80 | 0x7 << 76 | sequence << 64 | 0b10 << 62 | _RANDOM.getrandbits(62)
         return str(uuid.UUID(int=value))
 
 

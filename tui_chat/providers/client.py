@@ -37,11 +37,12 @@ from tui_chat.core.events import (
 )
 from tui_chat.core.request import Request
 from tui_chat.providers import failures
+from tui_chat.providers.endpoint import Endpoint, Network
 from tui_chat.providers.failures import Failure, Place
 from tui_chat.providers.inflate import Inflater
 from tui_chat.providers.redact import Echo, Secrets
 from tui_chat.providers.retry import wait_s
-from tui_chat.providers.wire import Decoder, Endpoint, Framer, Network, Record, WireFormat, WireRequest
+from tui_chat.providers.wire import Decoder, Framer, Record, WireFormat, WireRequest
 
 if TYPE_CHECKING:
     import httpx

@@ -14,7 +14,6 @@ import os
 import re
 from collections.abc import AsyncGenerator, Callable, Iterator
 from dataclasses import dataclass
-from decimal import Decimal
 from functools import cache
 from importlib.resources import files
 from itertools import cycle
@@ -24,10 +23,9 @@ from tui_chat.core.events import StreamEvent
 from tui_chat.core.ids import new_id
 from tui_chat.core.keymap import KEYMAP, Place, shown
 from tui_chat.core.message import Message
-from tui_chat.core.model import Model
-from tui_chat.core.pricing import Price
 from tui_chat.core.request import Request
 from tui_chat.core.safe_text import one_line
+from tui_chat.providers.demo_models import VOICES, Voice
 from tui_chat.providers.openai_chat import OpenAIChat
 
 SPEED_VARIABLE = "TUI_CHAT_DEMO_SPEED"
@@ -43,27 +41,6 @@ _GAPS = (0.6, 1.0, 1.5, 0.8, 1.1)
 """Tokens come unevenly."""
 _VARIABLE = re.compile(r"\$[A-Z]+")
 _PIECE = re.compile(r"[^\S\n]*\w{1,9}|[^\S\n]*[^\w\s]{1,3}|\s+")
-
-
-@dataclass(frozen=True, slots=True)
-class _Voice:
-    """How one of the models talks."""
-
-    id: str
-    tokens_per_s: float
-    first_token_s: float
-    price: Price
-
-
-def _play(input_per_mtok: str, output_per_mtok: str) -> Price:
-    return Price(Decimal(input_per_mtok), Decimal(output_per_mtok), source="play", play=True)
-
-
-_VOICES = (
-    _Voice("quick", 120, 0.25, _play("0.10", "0.40")),
-    _Voice("thinker", 60, 0.40, _play("0.60", "2.40")),
-    _Voice("rambler", 45, 0.30, _play("0.30", "1.20")),
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,18 +110,11 @@ class DemoProvider:
         self._count = count or _estimate
         self._speed = _speed_of_environment() if speed is None else speed
 
-    @staticmethod
-    def models() -> tuple[Model, ...]:
-        """Return the built-in models, the quick one first."""
-        return tuple(
-            Model("demo", v.id, "demo", 8192, v.price, found="built in, scripted", scripted=True) for v in _VOICES
-        )
-
     async def stream(self, request: Request) -> AsyncGenerator[StreamEvent, None]:
         """Yield the events of a scripted answer. Raises ProviderError for a model that is not built in."""
-        voice = next((v for v in _VOICES if v.id == request.model.id), None)
+        voice = next((v for v in VOICES if v.id == request.model.id), None)
         if voice is None:
-            names = ", ".join(f"demo/{v.id}" for v in _VOICES)
+            names = ", ".join(f"demo/{v.id}" for v in VOICES)
             raise ProviderError("not_found", f"there is no {request.model.name}; built in are {names}")
         wire = OpenAIChat()
         framer, decoder = wire.framer(), wire.decoder()
@@ -160,7 +130,7 @@ class DemoProvider:
     async def aclose(self) -> None:
         """There is nothing to close."""
 
-    def _chunks(self, voice: _Voice, request: Request) -> Iterator[bytes]:
+    def _chunks(self, voice: Voice, request: Request) -> Iterator[bytes]:
         """Write the answer down as an OpenAI-compatible server would send it."""
         reasoning, text = script(voice.id, request.messages)
         head = {"id": f"demo-{new_id()}", "object": "chat.completion.chunk", "model": voice.id}
@@ -193,7 +163,7 @@ class DemoProvider:
 class _Pace:
     """Waits before each packet, so that the text comes as fast as its model talks."""
 
-    def __init__(self, voice: _Voice, speed: float) -> None:
+    def __init__(self, voice: Voice, speed: float) -> None:
         self._voice = voice
         self._speed = speed
         self._gaps = cycle(_GAPS)

@@ -12,7 +12,7 @@ MARK = "[key]"
 SHORTEST = 8
 """Shorter keys (`test`, `EMPTY`, `ollama`) are placeholders of local servers; replacing them would garble prose."""
 
-_SHAPES = re.compile(
+_SHAPES = (
     r"(?P<head>\b(?:bearer|basic)\s+)[^\s\"',;]{6,}"
     r"|(?P<query>[?&](?:api[-_]?key|key|token|access[-_]token|sig|secret)=)[^&\s\"'<>;]+"
     r"|(?P<header>\b(?:x-)?(?:api[-_]key|goog-api-key)[\"']?\s*[:=]\s*[\"']?)[^\s\"',;]{6,}"
@@ -20,8 +20,7 @@ _SHAPES = re.compile(
     r"|\bsk[-_][\w*.-]{6,}[\w*]"
     r"|\b(?:rk|pk|gsk|xai|hf|pplx|csk|nvapi|tgp|fw|glpat|ghp|gho)[-_](?:\w{2,6}_)?[A-Za-z0-9]{16,}"
     r"|\bAIza[\w-]{20,}"
-    r"|\beyJ[\w-]{10,}\.[\w-]{10,}\.[\w-]*",
-    re.IGNORECASE,
+    r"|\beyJ[\w-]{10,}\.[\w-]{10,}\.[\w-]*"
 )
 
 
@@ -51,7 +50,7 @@ class Secrets:
 
     def clean(self, text: str) -> str:
         """Return `text` without keys, known ones and what looks like one."""
-        return _SHAPES.sub(_shape, self.clean_values(text))
+        return re.sub(_SHAPES, _shape, self.clean_values(text), flags=re.IGNORECASE)
 
     def clean_values(self, text: str) -> str:
         """Return `text` without the known keys; nothing else changes."""

@@ -1,22 +1,34 @@
-"""Which wire format speaks for which kind, and the providers of this run. A new format is a file and a line here."""
+"""Which wire format speaks for which kind, and the providers of this run. A new format is a file and a line here.
+
+Formats and the client are loaded with the first provider that is used, not with the program.
+"""
 
 from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING
 
 from tui_chat.core.errors import ConfigurationError
 from tui_chat.core.model import Model
 from tui_chat.core.ports import Provider
-from tui_chat.providers.client import HTTPProvider
-from tui_chat.providers.openai_chat import OpenAIChat
+from tui_chat.providers.endpoint import Endpoint, Network
 from tui_chat.providers.redact import Secrets
-from tui_chat.providers.wire import Endpoint, Network, WireFormat
 
-WIRE_FORMATS: dict[str, Callable[[], WireFormat]] = {
-    "openai": OpenAIChat,
+if TYPE_CHECKING:
+    from tui_chat.providers.wire import WireFormat
+
+
+def _openai_chat() -> "WireFormat":
+    from tui_chat.providers.openai_chat import OpenAIChat
+
+    return OpenAIChat()
+
+
+WIRE_FORMATS: dict[str, Callable[[], "WireFormat"]] = {
+    "openai": _openai_chat,
 }
 NOT_YET = frozenset(("openai-responses", "anthropic", "gemini", "ollama"))
 
 
-def wire_format(kind: str) -> WireFormat:
+def wire_format(kind: str) -> "WireFormat":
     """Return the wire format of a kind. Raises ConfigurationError."""
     if kind in WIRE_FORMATS:
         return WIRE_FORMATS[kind]()
@@ -63,6 +75,8 @@ class ProviderSet:
             )
         if not endpoint.base_url:
             raise ConfigurationError(f"providers.{model.provider}.base_url is missing in config.toml")
+        from tui_chat.providers.client import HTTPProvider
+
         try:
             return HTTPProvider(endpoint, self._network, wire_format(kind), self.secrets)
         except ValueError as bad:

@@ -7,7 +7,6 @@ stream. A decoder never raises while it is fed: an error that the server reports
 `close`, so that text which came in the same event is not lost.
 """
 
-from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
 
@@ -84,41 +83,3 @@ class WireFormat(Protocol):
     def relaxed(self, words: str) -> "WireFormat | None":
         """Return this format without the option that a refusal names, `None` when it names none of ours."""
         ...
-
-
-def _no_key() -> str | None:
-    return None
-
-
-@dataclass(frozen=True, slots=True)
-class Endpoint:
-    """One configured provider."""
-
-    provider: str
-    """Its id, e.g. `openai` or `work`."""
-    kind: str
-    """The wire format: `openai`, …, or `demo`."""
-    base_url: str = ""
-    api_key: Callable[[], str | None] = field(default=_no_key, repr=False)
-    """Gets the key when it is needed, `None` = call without one; may run a command, so it is called in a thread."""
-    key_hint: str = ""
-    """Where the key comes from, for error messages: `OPENAI_API_KEY`, `api_key in config.toml`."""
-    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
-    """Sent with each request; they win over ours."""
-    models: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Network:
-    """`[network]` of the configuration, and what only tests change."""
-
-    connect_timeout_s: float = 5.0
-    first_token_timeout_s: float = 120.0
-    """The longest silence until answer text flows; headers, comments and reasoning are no silence."""
-    read_timeout_s: float = 30.0
-    """The longest silence once answer text flows."""
-    max_retries: int = 2
-    backoff_s: float = 0.5
-    """The first wait before a retry; it doubles each time."""
-    settle_s: float = 5.0
-    """How long usage is waited for after the finish reason."""
