@@ -14,7 +14,6 @@ from tui_chat.bootstrap import Ground
 from tui_chat.core.completion import Completion
 from tui_chat.ui.app import ChatApp
 from tui_chat.ui.screens.chat import ChatScreen
-from tui_chat.ui.widgets.completion_view import CompletionView
 
 
 @dataclass
@@ -53,7 +52,7 @@ class Driver:
 
     @property
     def answers(self) -> list[Completion]:
-        return [view.completion for view in self.screen.query(CompletionView)]
+        return self.screen.pane.transcript.shown
 
     @property
     def idle(self) -> bool:

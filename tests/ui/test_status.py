@@ -14,8 +14,8 @@ from tui_chat.core.usage import Usage
 from tui_chat.tokens import TiktokenCounter
 from tui_chat.ui.screens.status import Situation, footer_figures, footer_keys
 from tui_chat.ui.theme import UNICODE
-from tui_chat.ui.widgets.answer_foot import foot_lines
 from tui_chat.ui.widgets.row import row, styled, text
+from tui_chat.ui.widgets.transcript.answer_foot import foot_lines
 from tui_chat.ui.widgets.usage_meter import meter, quiet
 
 PRICE = Price(Decimal("0.28"), Decimal("0.42"), source="bundled")

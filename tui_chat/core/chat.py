@@ -271,9 +271,12 @@ class Chat:
 
         3 + role + content per message and 3 for the reply, the long-standing rule of the OpenAI cookbook.
         """
+        texts = [part.text for message in request.messages for part in message.parts]
+        frame = 3 + 4 * len(request.messages)
+        if not self._counter.loaded:  # an estimate is the same in every encoding, and to ask which loads a library
+            return frame + sum(self._counter.count(text) for text in texts)
         encoding = request.model.encoding or self._counter.encoding_for(request.model.id)
-        texts = (part.text for message in request.messages for part in message.parts)
-        return 3 + 4 * len(request.messages) + sum(self._counter.count(text, encoding) for text in texts)
+        return frame + sum(self._counter.count(text, encoding) for text in texts)
 
     def estimate(
         self,
@@ -282,18 +285,26 @@ class Chat:
         prompt: str,
         model: Model,
         attachments: tuple[BlobPart, ...] = (),
+        *,
+        earlier_tokens: int = 0,
     ) -> tuple[int, Cost]:
         """Return our count of what sending `prompt` after `path` would put in, and what that costs before any reply.
 
-        Nothing is taken as cached, so the cost is an upper bound of the input and a lower bound of the answer.
+        `earlier_tokens` is what stands before a path that is not whole. Nothing is taken as cached, so the cost is an
+        upper bound of the input and a lower bound of the answer.
         """
         messages = (
             *messages_before(path, conversation.system_prompt),
             Message("user", (*attachments, TextPart(prompt))),
         )
-        count = self.prompt_tokens(Request(model, messages, {}))
+        count = self.prompt_tokens(Request(model, messages, {})) + earlier_tokens
         counted = CountedUsage(Usage(count, 0), "estimated", ("input_tokens",))
         return count, cost_of(counted, model.price, self._clock.now())
+
+    def history_tokens(self, turns: Sequence[Turn], following: Turn, model: Model) -> int:
+        """Return our count of what some turns of a path put in; `following` is the turn that goes on from the last."""
+        both = self.prompt_tokens(Request(model, tuple(messages_before([*turns, following], None)), {}))
+        return both - self.prompt_tokens(Request(model, tuple(messages_before([following], None)), {}))
 
     async def aclose(self) -> None:
         """Close idle connections; nothing may be running."""

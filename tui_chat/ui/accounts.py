@@ -3,13 +3,14 @@
 Settled figures come from the store when something changed; what runs now is added on top at each frame.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from decimal import Decimal
 
 from textual.content import Content
 
 from tui_chat.core.completion import Completion
+from tui_chat.core.conversation import Turn
 from tui_chat.core.errors import ChatError
 from tui_chat.core.format import Spent, cost, total
 from tui_chat.core.services import Services
@@ -21,6 +22,9 @@ from tui_chat.ui.widgets.row import joined, styled
 _LARGE = 60_000
 """Characters and bytes; from here on counting takes more than a frame."""
 
+_PAGE = 200
+"""Turns counted at once of a history that was not read."""
+
 
 class Accounts:
     """Totals and the estimate of the next send."""
@@ -30,6 +34,8 @@ class Accounts:
         self._glyphs = glyphs
         self._today, self._month, self._chat = Spent(), Spent(), Spent()
         self._tokens_in = 0
+        self._earlier = ("", "", 0)
+        """Model and turn for which the history before it was counted, and its tokens."""
         self.to_send = Content("")
         """What sending costs at least, as the composer shows it."""
 
@@ -61,16 +67,47 @@ class Accounts:
 
     def is_large(self, session: Session, prompt: str) -> bool:
         """Say whether counting the next send takes so long that it must not happen on the screen's thread."""
+        if session.earlier and self._known_earlier(session.path, session.model.name) is None:
+            return True
         size = sum(
             len(turn.prompt) + sum(len(c.text) for c in turn.completions if not c.running) for turn in session.path
         )
         return size + len(prompt) + sum(len(part.data) for part in session.attachments) > _LARGE
 
+    def _known_earlier(self, path: Sequence[Turn], model_name: str) -> int | None:
+        """Return where in `path` stands the turn up to which the history was counted; `None` when it was not."""
+        name, first, _ = self._earlier
+        return next((at for at, turn in enumerate(path) if turn.id == first), None) if name == model_name else None
+
+    def _earlier_tokens(self, session: Session, path: Sequence[Turn]) -> int:
+        """Return what stands before the turns that were read, counted page by page and only once."""
+        chat, model = self._services.chat, session.model
+        at = self._known_earlier(path, model.name)
+        if at is not None:
+            count = self._earlier[2] - (chat.history_tokens(path[:at], path[at], model) if at else 0)
+        else:
+            count, first, earlier = 0, path[0], True
+            while earlier:
+                page = self._services.store.page(session.conversation.id, before=first, limit=_PAGE)
+                earlier = page.earlier
+                if page.turns:
+                    count += chat.history_tokens(page.turns, first, model)
+                    first = page.turns[0]
+        self._earlier = model.name, path[0].id, count
+        return count
+
     def estimate(self, session: Session, prompt: str) -> None:
         """Count what the next send would put in, history and attachments included."""
-        path = session.before(session.editing) if session.editing is not None else session.path
+        whole = list(session.path)
+        earlier = self._earlier_tokens(session, whole) if session.earlier else 0
+        path = session.before(session.editing) if session.editing is not None else whole
         count, price = self._services.chat.estimate(
-            session.conversation, path, prompt, session.model, session.attachments
+            session.conversation,
+            path,
+            prompt,
+            session.model,
+            session.attachments,
+            earlier_tokens=earlier,
         )
         self._tokens_in = count
         if not prompt and not session.path and not session.attachments:

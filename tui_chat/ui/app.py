@@ -4,6 +4,7 @@ Everything that shows a conversation lives in `screens/chat.py`. Nobody but the 
 """
 
 import asyncio
+import gc
 import logging
 import signal
 from collections.abc import Iterable
@@ -29,6 +30,7 @@ from tui_chat.ui.widgets.bindings import binding
 
 _log = logging.getLogger(__name__)
 _IDLE_S = 0.5
+_PAINTED_S = 0.05
 _SCREEN_ACTIONS = {
     "chat.new": "new_chat",
     "chats.show": "show_chats",
@@ -47,6 +49,9 @@ _ANSWER_ACTIONS = {
     "answer.discard": "discard_answer",
     "answer.copy": "copy_answer",
     "code.copy": "copy_code",
+    "code.next": "jump_to_code(1)",
+    "code.previous": "jump_to_code(-1)",
+    "link.open": "show_links",
     "reasoning.toggle": "toggle_reasoning",
     "branch.previous": "branch(-1)",
     "branch.next": "branch(1)",
@@ -74,8 +79,7 @@ class ChatApp(App[None]):
         self._services = services
         for theme in THEMES:
             self.register_theme(theme)
-        name = ALIASES.get(services.settings.theme, services.settings.theme)
-        self.theme = name if name in self.available_themes else THEMES[0].name
+        self._start_with(ALIASES.get(services.settings.theme, services.settings.theme))
         self.frames = FrameClock(self._frame, services.settings.render_interval_ms / 1000)
         self.streams = Streams(self, services.chat, self._on_delta, services.settings.stop_after_tokens)
         self._keys = user_keys(services.settings)
@@ -84,6 +88,18 @@ class ChatApp(App[None]):
         self._chat_screen = ChatScreen(services, self.streams, self.frames, glyphs, self._keys, start)
         self._asked_to_quit = False
         self._keyed_at_s = 0.0
+
+    def _start_with(self, theme: str) -> None:
+        """Take the user's theme; our own dark one without the watcher, which has every style read twice at the start.
+
+        Textual starts dark too, so there is nothing else to change.
+        """
+        if theme in self.available_themes and theme != THEMES[0].name:
+            self.theme = theme
+            return
+        self.set_reactive(App.theme, THEMES[0].name)
+        self.add_class(f"-theme-{THEMES[0].name}", update=False)
+        self.stylesheet.set_variables(self.get_css_variables())
 
     def get_theme_variable_defaults(self) -> dict[str, str]:
         """Our roles, for themes that do not know them."""
@@ -105,6 +121,16 @@ class ChatApp(App[None]):
         self.call_after_refresh(self._after_first_paint)
 
     def _after_first_paint(self) -> None:
+        """Turn to what the first paint did not need, once its bytes are out.
+
+        They leave through a thread, which would have to fight an import for the interpreter.
+        """
+        self.set_timer(_PAINTED_S, self._prepare)
+
+    def _prepare(self) -> None:
+        if not gc.isenabled():  # see commands/app.py
+            gc.freeze()
+            gc.enable()
         self.run_worker(self._warm, thread=True, group="warm", exit_on_error=False)
         self.set_timer(_IDLE_S, self._load_when_idle)
 

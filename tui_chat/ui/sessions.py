@@ -11,6 +11,9 @@ from tui_chat.core.model import Model
 from tui_chat.core.ports import ModelCatalog, Store
 from tui_chat.ui.streams import Streams
 
+PAGE = 20
+"""Turns that are read and shown at once."""
+
 
 @dataclass(slots=True, eq=False)
 class Session:
@@ -19,6 +22,9 @@ class Session:
     conversation: Conversation
     model: Model
     path: list[Turn] = field(default_factory=list)
+    """The turns in view, from the oldest that was read to the tip."""
+    earlier: bool = False
+    """The history has turns before those in `path`."""
     queued: str | None = None
     """A prompt that is sent when the running answer ends well."""
     queued_attachments: tuple[BlobPart, ...] = ()
@@ -67,13 +73,30 @@ class Sessions:
         if conversation is None:
             return None
         model = self._catalog.first(conversation.model, self._store.last_model(), scripted=True)
-        path = self._path(conversation.id, conversation.tip_id)
-        return Session(conversation, model, path, attachments=self._store.draft_attachments(conversation.id))
+        session = Session(conversation, model, attachments=self._store.draft_attachments(conversation.id))
+        self._read_end(session)
+        return session
 
-    def _path(self, conversation_id: str, tip_id: str | None) -> list[Turn]:
-        """Return a path from the store, with the live turns of this process in place of their stored selves."""
+    def _read_end(self, session: Session) -> None:
+        """Read the last turns of the path, with the live ones of this process in place of their stored selves."""
+        conversation = session.conversation
         live = {running.turn.id: running.turn for running in self._streams.all}
-        return [live.get(turn.id, turn) for turn in self._store.path(conversation_id, tip_id)]
+        page = self._store.page(conversation.id, conversation.tip_id, limit=PAGE)
+        session.path, session.earlier = [live.get(turn.id, turn) for turn in page.turns], page.earlier
+
+    def read_earlier(self, session: Session, limit: int = PAGE) -> int:
+        """Read turns before those in the path; return how many there were."""
+        if not session.earlier:
+            return 0
+        conversation = session.conversation
+        page = self._store.page(conversation.id, conversation.tip_id, before=session.path[0], limit=limit)
+        session.path[:0], session.earlier = page.turns, page.earlier
+        return len(page.turns)
+
+    def _read_all(self, session: Session) -> None:
+        """Read the whole path: what is sent goes on from all of it."""
+        while session.earlier and self.read_earlier(session, 500):
+            pass
 
     def keep(self, session: Session) -> None:
         """Hold on to a session while something runs or waits in it."""
@@ -93,8 +116,8 @@ class Sessions:
     def go_to_branch(self, session: Session, turn_id: str) -> None:
         """Put the newest branch through `turn_id` in view."""
         tip = self._store.newest_tip(turn_id)
-        session.path = self._path(session.conversation.id, tip)
         session.conversation.tip_id = tip
+        self._read_end(session)
         self._store.save_conversation(session.conversation)
 
     # what happens to a session
@@ -108,6 +131,7 @@ class Sessions:
         in_place_of: Turn | None = None,
     ) -> Turn:
         """Send a prompt and return its turn, under way; with `in_place_of` it is a branch beside that turn."""
+        self._read_all(session)
         before = session.path if in_place_of is None else session.before(in_place_of)
         turn = self._chat.start_turn(session.conversation, before, prompt, [session.model], attachments=attachments)
         if in_place_of is not None:
@@ -118,6 +142,7 @@ class Sessions:
 
     def again(self, session: Session, turn: Turn, model: Model, resumes: Completion | None = None) -> Completion:
         """Ask the last prompt once more, or for the rest of a cut answer; return the new answer."""
+        self._read_all(session)
         completion = self._chat.again(session.conversation, session.before(turn), turn, model, resumes)
         self._start(session, turn, completion)
         return completion

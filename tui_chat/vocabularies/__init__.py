@@ -6,7 +6,6 @@
 
 from __future__ import annotations
 
-import gzip
 from itertools import accumulate, pairwise
 from pathlib import Path
 
@@ -15,6 +14,8 @@ FOLDER = Path(__file__).parent
 
 def unpack(packed: bytes) -> dict[bytes, int]:
     """Token bytes → rank, in rank order."""
+    import gzip
+
     data = gzip.decompress(packed)
     size = data.index(0)
     ends = accumulate(data[:size], initial=size + 1)

@@ -23,10 +23,9 @@ from tui_chat.core.services import Services
 from tui_chat.ui.accounts import Accounts
 from tui_chat.ui.frame_clock import FrameClock
 from tui_chat.ui.screens.conversation_pane import ConversationPane
-from tui_chat.ui.screens.help import HelpScreen
-from tui_chat.ui.screens.model_picker import ModelPicker
 from tui_chat.ui.screens.status import Situation, footer_figures, footer_keys
 from tui_chat.ui.sessions import Sessions
+from tui_chat.ui.sparing_compositor import SparingCompositor
 from tui_chat.ui.streams import Streams
 from tui_chat.ui.theme import ASCII, Glyphs
 from tui_chat.ui.widgets.bindings import binding
@@ -89,6 +88,7 @@ class ChatScreen(Screen[None]):
         start: Start,
     ) -> None:
         super().__init__()
+        self._compositor = SparingCompositor()
         self._services, self._store = services, services.store
         self._streams, self._frames, self._glyphs, self._keys = streams, clock, glyphs, keys
         self._sessions = Sessions(services.store, services.chat, services.catalog, streams)
@@ -102,7 +102,10 @@ class ChatScreen(Screen[None]):
         self._footer = StatusFooter()
         self.set_class(glyphs is ASCII, "ascii")
         self._asked_to_delete = ""
-        self._stopped_at_s = float("-inf")
+        self._reads_list = False
+        self._stopped_at_s = self._status_at_s = float("-inf")
+        self._status_stale = True
+        """Something else than figures changed since footer and sidebar were drawn."""
 
     def compose(self) -> ComposeResult:
         with CoveredHorizontal():
@@ -131,7 +134,10 @@ class ChatScreen(Screen[None]):
         if not self.is_mounted or not self.pane.is_mounted:
             return
         more = self.pane.frame()
-        self._draw_status()
+        now_s = monotonic()
+        if not self._streams or now_s - self._status_at_s >= _METER_S or self._status_stale:
+            self._status_at_s, self._status_stale = now_s, False
+            self._draw_status()
         if self._streams or more:
             self._frames.request(within_s=_METER_S)
 
@@ -141,6 +147,11 @@ class ChatScreen(Screen[None]):
             self._frames.request_now()
         else:
             self._frames.request()
+
+    def _request_status(self) -> None:
+        """Ask for a frame that draws footer and sidebar too, not only what streams."""
+        self._status_stale = True
+        self._frames.request()
 
     def _draw_status(self) -> None:
         pane, session, view = self.pane, self.pane.session, self.pane.transcript.cursor
@@ -152,7 +163,7 @@ class ChatScreen(Screen[None]):
             pane.cursor,
             has_text=bool(pane.prompt.text.strip()),
             editing=session.editing is not None,
-            has_code=view is not None and bool(view.code_blocks),
+            has_code=view is not None and view.has_code,
             branches=view is not None and len(view.turn.siblings) > 1,
             answers=view is not None and len(view.turn.completions) > 1,
         )
@@ -189,11 +200,12 @@ class ChatScreen(Screen[None]):
         event.stop()
         if event.conversations:
             self._refresh()
-        self._frames.request()
+        self._request_status()
 
     async def answer_ended(self, event: Streams.Finished) -> None:
         """An answer of any conversation ended."""
         await self.pane.answer_ended(event)
+        self._status_stale = True
         self._frames.request_now()
 
     def _refresh(self) -> None:
@@ -201,14 +213,30 @@ class ChatScreen(Screen[None]):
         self._guard(self._read)
 
     def _read(self) -> None:
-        rows = self._store.conversations()
-        self.pane.newcomer = not rows
-        self._sidebar.show(rows, self.pane.session.conversation.id)
+        if not self._follow_list() and not self._reads_list:
+            self._reads_list = True
+            self.run_worker(self._read_list(), group="conversations")
+        self.pane.newcomer = not self._sidebar.list.listing
         self._accounts.read(self.pane.session)
         if not self.pane.session.path:
             self.pane.show_empty()
 
-    def _guard(self, action: Callable[[], None]) -> None:
+    def _follow_list(self) -> bool:
+        return self._sidebar.follow(self._store, self.pane.session.conversation.id)
+
+    async def _read_list(self) -> None:
+        """Read a long list of conversations beside the screen, then what changed meanwhile."""
+        try:
+            listing = await asyncio.to_thread(self._store.conversations)
+        except ChatError as failed:
+            self.pane.say(failed.message)
+            return
+        finally:
+            self._reads_list = False
+        self._sidebar.show(listing)
+        self._guard(self._follow_list)
+
+    def _guard(self, action: Callable[[], object]) -> None:
         try:
             action()
         except ChatError as failed:
@@ -218,10 +246,10 @@ class ChatScreen(Screen[None]):
         if event.widget not in (self._sidebar.list, self._sidebar.filter):
             self._sidebar.clear_filter()
         self.pane.transcript.set_class(event.widget is self.pane.transcript, "-keys")
-        self._frames.request()
+        self._request_status()
 
     def on_resize(self) -> None:
-        self._frames.request()
+        self._request_status()
 
     # conversations
 
@@ -264,7 +292,7 @@ class ChatScreen(Screen[None]):
         if event.row.id == self.pane.session.conversation.id:
             await self.pane.show(self._sessions.new(self.pane.session.model), refocus=False)
         self._refresh()
-        self._frames.request()
+        self._request_status()
 
     def _forget_delete(self) -> None:
         self._asked_to_delete = ""
@@ -339,9 +367,13 @@ class ChatScreen(Screen[None]):
     # boxes over the chat
 
     async def action_help(self) -> None:
+        from tui_chat.ui.screens.help import HelpScreen
+
         await self.app.push_screen(HelpScreen(self._keys))
 
     async def action_pick_model(self) -> None:
+        from tui_chat.ui.screens.model_picker import ModelPicker
+
         def picked(model: Model | None) -> None:
             if model is not None and model.missing is not None:
                 self.pane.say(f"{model.name}: {model.missing}")

@@ -5,7 +5,7 @@ the screen around it hears of changes through `Changed`.
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import ClassVar
@@ -22,14 +22,16 @@ from tui_chat.core.completion import Completion, State
 from tui_chat.core.context import joined_text
 from tui_chat.core.conversation import Turn
 from tui_chat.core.errors import ChatError
-from tui_chat.core.keymap import keys_of
+from tui_chat.core.keymap import keys_of, letter_of
 from tui_chat.core.message import BlobPart
 from tui_chat.core.model import Model
 from tui_chat.core.services import Services
 from tui_chat.ui import clipboard
 from tui_chat.ui.accounts import Accounts
+from tui_chat.ui.browser import has_browser
 from tui_chat.ui.editor import edited
-from tui_chat.ui.sessions import Session, Sessions
+from tui_chat.ui.screens.link_box import LinkBox, LinkChoice
+from tui_chat.ui.sessions import PAGE, Session, Sessions
 from tui_chat.ui.streams import Streams
 from tui_chat.ui.theme import Glyphs
 from tui_chat.ui.widgets.bindings import binding
@@ -39,7 +41,7 @@ from tui_chat.ui.widgets.empty_state import SAMPLE_PROMPT, EmptyState
 from tui_chat.ui.widgets.headline import BelowMark, Headline
 from tui_chat.ui.widgets.prompt_input import PromptInput
 from tui_chat.ui.widgets.row import joined, styled, text
-from tui_chat.ui.widgets.transcript import Transcript
+from tui_chat.ui.widgets.transcript.widget import Transcript
 
 _ESTIMATE_S = 0.15
 _DRAFT_S = 0.5
@@ -55,6 +57,9 @@ class ConversationPane(CoveredVertical):
         # single letters: the prompt takes them for itself while it has the focus
         binding("answer.copy", "copy_answer"),
         binding("code.copy", "copy_code"),
+        binding("code.next", "jump_to_code(1)"),
+        binding("code.previous", "jump_to_code(-1)"),
+        binding("link.open", "show_links"),
         binding("prompt.edit", "edit_prompt"),
         binding("answer.again", "answer_again", "r"),
         binding("answer.discard", "discard_answer"),
@@ -85,6 +90,7 @@ class ConversationPane(CoveredVertical):
     ) -> None:
         super().__init__(id="main")
         self._services, self._store = services, services.store
+        self._glyphs, self._keys = glyphs, keys
         self._sessions, self._streams, self._accounts = sessions, streams, accounts
         self.session = session
         self.newcomer = True
@@ -118,7 +124,8 @@ class ConversationPane(CoveredVertical):
         session.unseen = ""
         self._guard(self._load_prompt)
         self._show_attachments()
-        await self.transcript.show(session.path)
+        shown = session.path[-PAGE:]
+        self.transcript.show(shown, earlier=session.earlier or len(shown) < len(session.path))
         self.show_empty()
         self._show_queue()
         self.plan_estimate(0.0)
@@ -164,9 +171,7 @@ class ConversationPane(CoveredVertical):
 
     def frame(self) -> bool:
         """Take what is new into view; say whether more frames are needed."""
-        active = self.transcript.active_answers
-        for answer in active:
-            answer.take_frame()
+        active = self.transcript.take_frame()
         session = self.session
         self._below.show(visible=self.transcript.more_below and self.transcript.display)
         self._headline.show(text(session.conversation.title, "b $fg"), self._accounts.gauge(session))
@@ -179,7 +184,7 @@ class ConversationPane(CoveredVertical):
             info = joined(info, styled("   editing: sends a branch", "$stop"))
         missing = session.model.missing
         self._composer.show_info(info, text(missing, "$stop") if missing is not None else self._accounts.to_send)
-        return bool(active)
+        return active
 
     def say(self, words: str) -> None:
         """Say something in passing; it takes the place of what was said before."""
@@ -299,6 +304,20 @@ class ConversationPane(CoveredVertical):
         event.stop()
         self.use_model(event.model)
 
+    @on(Transcript.EarlierWanted)
+    def _earlier_wanted(self, event: Transcript.EarlierWanted) -> None:
+        event.stop()
+        self._guard(self._show_earlier)
+
+    def _show_earlier(self) -> None:
+        """Show a page of turns before those in view."""
+        session, first = self.session, self.transcript.first_turn
+        if first not in session.path:
+            return
+        at = session.path.index(first) or self._sessions.read_earlier(session)
+        start = max(0, at - PAGE)
+        self.transcript.prepend(session.path[start:at], earlier=session.earlier or start > 0)
+
     @on(Transcript.CursorMoved)
     def _cursor_moved(self, event: Transcript.CursorMoved) -> None:
         event.stop()
@@ -356,7 +375,7 @@ class ConversationPane(CoveredVertical):
 
     async def _show_sent(self, turn: Turn, replaced: Turn | None = None) -> None:
         if replaced is not None:
-            await self.transcript.cut(replaced)
+            self.transcript.cut(replaced)
         self.newcomer = False
         self.show_empty()
         self._show_queue()
@@ -364,8 +383,8 @@ class ConversationPane(CoveredVertical):
             previous = self.session.path[-2]
             continued = previous.completion(turn.continues)
             if continued is not None:  # a failed answer was in view, an earlier one is what goes on
-                await self.transcript.show_answer(previous, continued)
-        await self.transcript.add(turn)
+                self.transcript.show_answer(previous, continued)
+        self.transcript.add(turn)
         self.post_message(self.Changed(conversations=True))
 
     def _show_queue(self) -> None:
@@ -475,7 +494,7 @@ class ConversationPane(CoveredVertical):
 
     async def _another(self, turn: Turn, model: Model, resumes: Completion | None = None) -> None:
         completion = self._sessions.again(self.session, turn, model, resumes)
-        await self.transcript.show_answer(turn, completion)
+        self.transcript.show_answer(turn, completion)
         self.transcript.follow()
         self.post_message(self.Changed(conversations=True))
 
@@ -489,7 +508,7 @@ class ConversationPane(CoveredVertical):
             return
         to = turn.completions[(turn.completions.index(cursor) + step) % len(turn.completions)]
         self._sessions.choose(turn, to)
-        await self.transcript.show_answer(turn, to)
+        self.transcript.show_answer(turn, to)
         self.plan_estimate(0.0)
 
     def action_discard_answer(self) -> None:
@@ -497,7 +516,7 @@ class ConversationPane(CoveredVertical):
         view = self.transcript.cursor
         if view is not None and not view.completion.running:
             self._sessions.discard(view.completion)
-            view.take_frame()
+            self.transcript.refresh_answer(view)
             self.plan_estimate(0.0)
 
     async def action_branch(self, step: int) -> None:
@@ -523,6 +542,7 @@ class ConversationPane(CoveredVertical):
     def action_toggle_reasoning(self) -> None:
         if (view := self.transcript.cursor) is not None:
             view.toggle_reasoning()
+            self.transcript.refresh_answer(view)
 
     def action_copy_answer(self) -> None:
         turn, cursor = self._turn, self.cursor
@@ -530,12 +550,45 @@ class ConversationPane(CoveredVertical):
             self.copy(joined_text(turn, cursor))
 
     def action_copy_code(self) -> None:
-        view = self.transcript.cursor
-        blocks = view.code_blocks if view is not None else []
-        if blocks:
-            self.copy(blocks[-1])
+        code = self.transcript.code_in_hand
+        if code is not None:
+            self.copy(code)
         else:
             self.say("No code in this answer.")
+
+    def action_jump_to_code(self, step: int) -> None:
+        """Go from code block to code block, through all answers."""
+        found = self.transcript.jump_to_code(step)
+        if found is None:
+            self.say("No code below." if step > 0 else "No code above.")
+        else:
+            number, count = found
+            self.say(f"Code block {number} of {count}. {letter_of('code.copy', self._keys)} copies it.")
+
+    async def action_show_links(self) -> None:
+        """Show where the links of this answer lead."""
+        view = self.transcript.cursor
+        if view is None or not view.links:
+            self.say("No links in this answer.")
+        else:
+            await self._show_links(view.links, view.links[0])
+
+    @on(Transcript.LinkClicked)
+    async def _link_clicked(self, event: Transcript.LinkClicked) -> None:
+        event.stop()
+        await self._show_links(event.answer.links, event.target)
+
+    async def _show_links(self, targets: Sequence[str], chosen: str) -> None:
+        def picked(choice: LinkChoice | None) -> None:
+            if choice is None:
+                return
+            if choice.copied or not (self.app.is_web or has_browser()):
+                self.copy(choice.target)
+            else:
+                self.app.open_url(choice.target)
+                self.say("Handed to the browser.")
+
+        await self.app.push_screen(LinkBox(targets, chosen, self._glyphs), picked)
 
     def copy(self, words: str) -> None:
         """Put words into the clipboard and say how."""

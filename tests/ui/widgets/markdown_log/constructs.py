@@ -7,7 +7,12 @@ from hypothesis import strategies as st
 words = st.sampled_from(
     ["alpha", "beta *em*", "**strong** x", "`code`", "a_b_c", "~~gone~~", "[text](https://example.org/a)",
      "![alt](p.png)", "[ref]", "[ref][other]", "note[^1]", "<b>html</b>", "日本語の文章。", "x < y & z", "&amp;", "\\*",
-     "**open", "`open", "[open](htt", "1", "1.", "-", "\ttab", "trailing  ", "back\\", "|", "👩‍👩‍👧", "é", "\x1b[31m", "https://example.org"]
+     "**open", "`open", "[open](htt", "1", "1.", "-", "\ttab", "trailing  ", "back\\", "|", "👩‍👩‍👧", "é", "\x1b[31m",
+     "https://example.org",
+     "(http://a.example/b_c(d)).", "<https://a.example>", "[https://b.example](https://b.example)",
+     "mailto:a@b.example",
+     "$x_1^2$", "\\(\\alpha*b\\)", "$$a+b$$", "\\[c\\]", "$5", "10$", "$open", "\\(open",
+     "$$", "[m $x$](/m)", "**$y$**"]
 )  # fmt: skip
 text = st.lists(words, min_size=1, max_size=5).map(" ".join)
 lines = st.lists(text, min_size=1, max_size=3).map("\n".join)
@@ -56,11 +61,21 @@ other = st.sampled_from(
      "[ref]: /other", "[other]:\n  <target>\n  'title\nover lines'", "[^1]: note\n\n    more of it", "[^1]: ", "", " ",
      "\t", "\x0c", "\u2028", "a\\\nb", "a  \nb", "> ", ">", "-", "+", "1)", "| a |\n", "***open", "\ufeff", "\x00"]
 )  # fmt: skip
+formulas = st.builds(
+    lambda opener, body, closer: opener + body + closer,
+    st.sampled_from(["$$", "$$\n", "\\[\n", "\\[ ", "```math\n", "text\n$$\n", "text $$", "- $$\n  ", "> \\[\n> "]),
+    st.lists(
+        st.sampled_from(["x = 1", "\n", "\n", "\n- y", "\\frac{a}{b}", "\\begin{pmatrix} a & b \\\\",
+             "\n= 2", "| z |", "\n\n", "\n> q"]),
+        max_size=6,
+    ).map("".join),
+    st.sampled_from(["$$", "\n$$", "\n\\]", "\\]", "\n```", "", " $$ and", "\n$$.", "\n  $$", "\n> \\]"]),
+)  # fmt: skip
 long_text = st.integers(1, 3).map(lambda count: "A sentence with `code` and **marks**. " * (60 * count))
 nested = st.integers(20, 120).map(
     lambda count: "- top\n" + "\n".join(f"  - nested item number {n} of many" for n in range(count))
 )
-blocks = st.one_of(lines, fences, tables, lists, quotes, other)
+blocks = st.one_of(lines, fences, tables, lists, quotes, formulas, other)
 rare = st.one_of(blocks, blocks, blocks, blocks, blocks, long_fences, long_tables, long_text, nested)
 ends = st.sampled_from(["\n\n", "\n", "\r\n\r\n", "\r\n", "\r", "\n\n\n", "\n \n", ""])
 
@@ -90,7 +105,8 @@ marks = st.lists(
         ["a", "b c. ", "\n", "\n\n", "- ", "  - ", "    ", "> ", "```", "```\n", "~~~\n", "| a | b |\n", "|---|---|\n",
          "| 1 | 2 |\n", "1. ", "2) ", "# ", "---\n", "===\n", "*", "**", "`", "[a]", "(x)", "[a]: /x\n", "[^1]: ",
          "<div>\n", "<!-- ", "-->", "\t", "\r", "\r\n", "\\", "  \n",
-         "words of text. ", "    x\n", "   y\n", "[ ] ", "<script>"]
+         "words of text. ", "    x\n", "   y\n", "[ ] ", "<script>",
+         "$", "$$", "$$\n", "\\[", "\\]\n", "\\(a\\)", "```math\n", "https://a.b "]
     ),
     max_size=120,
 )  # fmt: skip

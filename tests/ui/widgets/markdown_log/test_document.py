@@ -8,7 +8,7 @@ from hypothesis import HealthCheck, given, settings
 from tests.ui.widgets.markdown_log.constructs import chunked, marks
 from tui_chat.ui.widgets.markdown_log import document as document_module
 from tui_chat.ui.widgets.markdown_log.document import MarkdownDocument
-from tui_chat.ui.widgets.markdown_log.render import Palette, Renderer
+from tui_chat.ui.widgets.markdown_log.render import Palette, Renderer, Row
 
 
 def fed(pieces: list[str]) -> MarkdownDocument:
@@ -45,6 +45,8 @@ def test_cutting_at_every_chance_changes_nothing_in_the_end(pieces: list[str]) -
     with pytest.MonkeyPatch.context() as patch:
         for name, value in {
             "LONG_TAIL": 60,
+            "LONG_TEXT": 40,
+            "LONG_CONTAINER": 40,
             "FENCE_LINES": 3,
             "TABLE_ROWS": 3,
             "TABLE_STEP": 2,
@@ -61,6 +63,11 @@ def drawn(document: MarkdownDocument, width: int = 40) -> list[str]:
     renderer = Renderer(width, Palette())
     blocks = (*document.sealed, *document.tail)
     return [row.strip.text.rstrip() for block in blocks for row in renderer.rows(block)]
+
+
+def all_rows(document: MarkdownDocument, width: int) -> list[Row]:
+    renderer = Renderer(width, Palette())
+    return [row for block in (*document.sealed, *document.tail) for row in renderer.rows(block)]
 
 
 def frames(source: str) -> list[list[str]]:
@@ -86,6 +93,34 @@ def test_half_arrived_markers_of_blocks_are_never_seen() -> None:
         assert not any(line.strip() in {"-", "#", "##", ">", "--", "---", "`", "``", "[", "[ ]"} for line in frame)
 
 
+@pytest.mark.parametrize(
+    "source",
+    [
+        "a **b $x^2 + \\alpha$ c**",
+        "It is \\(\\frac{a}{b}\\), $n$ and $5",
+        "Text\n\n$$\n\\sum_{i=1}^n x\n- 1\n$$\n\nend",
+        "- a\n\n  \\[ \\begin{pmatrix} 1 & 2 \\\\ 3 & 4 \\end{pmatrix} \\]",
+        "$$ a_{ij} $$.",
+    ],
+)
+def test_half_arrived_formulas_are_never_seen_as_source(source: str) -> None:
+    for frame in frames(source):
+        assert not set("\\^{}") & set("".join(frame))
+        assert "$" not in "".join(frame).replace("$5", "")
+
+
+def test_a_long_paragraph_looks_the_same_before_and_after_it_is_finished() -> None:
+    source = "A sentence with **marks**, `code`, a formula $x^2$ and https://a.example/b in it; 日本語の文章。 " * 60
+    document = fed([source[at : at + 37] for at in range(0, len(source), 37)])
+    assert len(document.sealed) > 5
+    shown = [(row.strip.text, row[1:]) for width in (24, 61, 100) for row in all_rows(document, width)]
+    renderer = Renderer(61, Palette())
+    backwards = [renderer.rows(block) for block in reversed((*document.sealed, *document.tail))]
+    assert [row for rows in reversed(backwards) for row in rows] == all_rows(document, 61)
+    document.finalise()
+    assert [(row.strip.text, row[1:]) for width in (24, 61, 100) for row in all_rows(document, width)] == shown
+
+
 def test_a_table_is_a_table_from_its_first_bar_on() -> None:
     seen = frames("Hi\n\n| a | b |\n|---|--:|\n| 1 | 2 |\n")
     assert all("|" not in line for frame in seen[7:] for line in frame)
@@ -104,6 +139,8 @@ LONG_TEXTS = {
     "code in a list": "1. Do:\n\n   ```python\n" + "       value = compute('text', key=1)  # note\n" * 1_400,
     "indented code": "    value = compute(1)\n" * 3_000,
     "html": "<div>\n" + "<p>some words of text</p>\n" * 2_600,
+    "formulas": "Let $x_i^2$ be \\(a\\):\n\n$$\n\\sum_{i=1}^n x_i\n- \\frac{1}{2}\n$$\n\n" * 900,
+    "dollars": "It costs $5 or $$ or $x " * 2_600,
     "blank lines": "\n" * 60_000,
 }
 

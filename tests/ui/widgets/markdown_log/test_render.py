@@ -48,6 +48,75 @@ def test_a_table_without_room_wraps_or_stacks_its_cells_and_loses_no_word(width:
     assert sorted(word for word in shown if word.startswith("word")) == sorted(words)
 
 
+@settings(max_examples=80, deadline=None, suppress_health_check=list(HealthCheck))
+@given(documents(), st.integers(2, 60))
+def test_links_and_code_starts_of_rows_tell_where_they_are(source: str, width: int) -> None:
+    document = MarkdownDocument.whole(source)
+    renderer = Renderer(width, Palette())
+    rows = [row for block in document.sealed for row in renderer.rows(block)]
+    assert sum(row.code_start for row in rows) == len(document.code_blocks)
+    for row in rows:
+        end = 0
+        for link in row.links:
+            assert end <= link.start < link.end <= width
+            assert link.target.startswith(("http://", "https://", "mailto:"))
+            assert row.strip.crop(link.start, link.end).text.strip()
+            end = link.end
+        assert row.copied(0) == row.text
+        for swap in row.swaps:
+            assert row.copied(swap.start, swap.end) == row.copied(swap.start, swap.start + 1) == swap.source
+
+
+LINKED = "see https://a.example/日本 or [the **text**](https://b.example) (at http://c.example/x_(y)), $x$"
+
+
+@pytest.mark.parametrize("frame", ["{}", "# {}", "> - {}", "1. > {}", "| a | b |\n|--|--|\n| 日本 | {} |", "[^1]: {}"])
+@pytest.mark.parametrize("width", [14, 30, 120])
+def test_the_cells_of_a_link_hold_its_text(frame: str, width: int) -> None:
+    found: dict[str, str] = {}
+    renderer = Renderer(width, Palette())
+    for block in MarkdownDocument.whole(frame.format(LINKED)).sealed:
+        for row in renderer.rows(block):
+            for link in row.links:
+                found[link.target] = found.get(link.target, "") + row.strip.crop(link.start, link.end).text
+    assert {target: text.replace(" ", "") for target, text in found.items()} == {
+        "https://a.example/日本": "https://a.example/日本",
+        "https://b.example": "thetext(https://b.example)",
+        "http://c.example/x_(y)": "http://c.example/x_(y)",
+    }
+
+
+@pytest.mark.parametrize(
+    ("source", "targets"),
+    [
+        ("https://a.example.", ["https://a.example"]),
+        ("(https://a.example/b)", ["https://a.example/b"]),
+        ("https://a.example/b_(c), **https://d.example**!", ["https://a.example/b_(c)", "https://d.example"]),
+        ("<https://a.example/x)> <me@a.example>", ["https://a.example/x)", "mailto:me@a.example"]),
+        ("见https://a.example。然后", ["https://a.example"]),
+        ("`https://a.example` $https://b.example$ xhttp://c.example https:// ftp://d.example", []),
+        ("[x](javascript:alert) [y](file:///etc) [z](<https://a b>)", []),
+        ("![i](https://a.example/p.png)", ["https://a.example/p.png"]),
+        ('<a href="https://a.example">x</a>', ["https://a.example"]),
+    ],
+)
+def test_only_addresses_are_links(source: str, targets: list[str]) -> None:
+    rows = [row for block in MarkdownDocument.whole(source).sealed for row in Renderer(200, Palette()).rows(block)]
+    assert [link.target for row in rows for link in row.links] == targets
+
+
+def test_columns_stand_by_cells() -> None:
+    source = (
+        "| 名前 | b | c |\n|---|:-:|---|\n| `日本` | [é](https://a.example) | x |\n"
+        "| 👩‍👩‍👧 $\\vec{v}$ | **w** | https://b.example |\n"
+    )
+    renderer = Renderer(90, Palette())
+    (block,) = MarkdownDocument.whole(source).sealed
+    rows = [row.strip for row in renderer.rows(block)]
+    start = rows[1].cell_length - len("https://b.example")
+    assert [row.crop(start, start + 1).text for row in (rows[0], *rows[2:])] == ["c", "x", "h"]
+
+
 def test_columns_of_figures_stand_right() -> None:
     assert drawn("| a | n |\n|---|---|\n| x | 5 |\n| y | 1,200 |") == [
         "a       n",
@@ -85,6 +154,16 @@ HOSTILE = {
 }
 
 
+HOSTILE |= {
+    "dollars": "$" * 20_000,
+    "open formulas": "$x^{ " * 10_000,
+    "open displays": "$$\nx\n" * 6_000 + "\\[\n" * 5_000,
+    "brackets of formulas": "\\(" * 20_000,
+    "nested fractions": "$" + "\\frac" * 5_000 + "$",
+    "addresses": "https://a.b/(((" * 8_000,
+}
+
+
 @pytest.mark.parametrize("kind", HOSTILE)
 def test_hostile_text_neither_crashes_nor_hangs(kind: str) -> None:
     source = HOSTILE[kind]
@@ -96,6 +175,28 @@ def test_hostile_text_neither_crashes_nor_hangs(kind: str) -> None:
     renderer = Renderer(80, Palette())
     assert sum(len(renderer.rows(block)) for block in document.sealed) >= 0
     assert time.process_time() - start < 5
+
+
+SPANNING = {
+    "css": "/* if\n   for */\na { color: red; /* x */ }\n",
+    "javascript": "/**\n * for\n */\nconst f = `a ${b}\nc`; // x\nlet y = a /* b\n c */ + 1;\n",
+    "cpp": "/* a\n int x;\n*/\nint main() { return 0; }\n",
+    "java": "/**\n * Doc if\n */\nclass A { int x = 1; /* a\n b */ }\n",
+    "html": "<!-- a\n <b>\n-->\n<p class='x'>text</p>\n",
+    "lua": "--[[ a\n for ]]\nlocal x = 1\n",
+    "rust": "/* a\n /* nested */ fn\n*/\nfn main() {}\n",
+}
+
+
+@pytest.mark.parametrize("language", SPANNING)
+def test_comments_over_lines_are_coloured_while_they_grow(language: str) -> None:
+    source = SPANNING[language] * 3
+    follower = Follower()
+    for end in range(0, len(source), 5):
+        follower.lines(Code(source[:end], language, growing=True))
+    lines = follower.lines(Code(source, language))
+    assert [tuple(line) for line in lines] == list(highlight(source.removesuffix("\n"), language))
+    assert follower.lines(Code(SPANNING[language].partition("\n")[0], language, growing=True))[0][0][1] == "comment"
 
 
 def test_code_that_grows_is_highlighted_as_the_whole_is() -> None:

@@ -8,7 +8,7 @@ from typing import ClassVar
 
 from textual.app import App, ComposeResult
 from textual.containers import VerticalScroll
-from textual.geometry import Offset
+from textual.geometry import Offset, Size
 from textual.selection import SELECT_ALL, Selection
 
 from tui_chat.ui.widgets.markdown_log.widget import MarkdownLog
@@ -72,9 +72,9 @@ async def test_a_streamed_text_ends_up_on_the_screen_as_one_given_whole() -> Non
         whole = MarkdownLog(source)
         await pilot.app.screen.mount(whole)
         await pilot.pause()
-        whole._lay_out(streamed.content_size.width)
-        assert streamed.size.height == len(whole._rows)
-        assert streamed._rows == whole._rows
+        height = whole.get_content_height(Size(60, 20), Size(60, 20), streamed.content_size.width)
+        assert streamed.size.height == height
+        assert [streamed._rows.row(y) for y in range(height)] == [whole._rows.row(y) for y in range(height)]
         assert streamed.code_blocks == whole.code_blocks == [code]
 
 

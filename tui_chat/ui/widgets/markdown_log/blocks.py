@@ -7,7 +7,7 @@ block says the same whether its text came at once or in pieces.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import IntFlag
 from typing import Literal, TypeAlias
 
@@ -22,6 +22,8 @@ class Mark(IntFlag):
     CODE = 8
     LINK = 16
     SECONDARY = 32
+    DISPLAY = 64
+    """A formula that stands on rows of its own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +32,10 @@ class Span:
 
     text: str
     mark: Mark = Mark.PLAIN
+    source: str | None = None
+    """What copying yields instead of the text; `None` when it is the text."""
+    target: str = ""
+    """Where it leads, when a browser or mail program can open that."""
 
 
 Inline: TypeAlias = tuple[Span, ...]
@@ -38,11 +44,17 @@ Align: TypeAlias = Literal["", "left", "center", "right"]
 
 @dataclass(frozen=True, slots=True)
 class Paragraph:
-    """Running text."""
+    """Running text, or a part of it that is still arriving."""
 
     inline: Inline
     gap: bool = False
     """A blank row stands above it; the same in every block."""
+    head: bool = True
+    """The text begins here; false in later parts."""
+    foot: bool = True
+    """The text ends here, for all we know; false in earlier parts."""
+    before: Paragraph | None = field(default=None, compare=False, repr=False)
+    """The part that this one follows on, in its last row."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,17 +24,22 @@ from tui_chat.ui.widgets.markdown_log.blocks import (
     Heading,
     Html,
     Item,
+    Mark,
     Paragraph,
     Table,
     code_of,
 )
-from tui_chat.ui.widgets.markdown_log.heal import heal_block
+from tui_chat.ui.widgets.markdown_log.heal import has_open_formula, heal_block
 from tui_chat.ui.widgets.markdown_log.parse import Node, References, parse
 from tui_chat.ui.widgets.markdown_log.resume import DUMMY, Resume, follow_on, open_again, taken_up
 from tui_chat.ui.widgets.markdown_log.tables import natural_layout
 
 LONG_TAIL: Final = 4_000
 """Characters of tail beyond which it is cut inside."""
+LONG_CONTAINER: Final = 600
+"""Characters of a list item, quote or footnote beyond which it is cut between two blocks in it."""
+LONG_TEXT: Final = 600
+"""Characters of a paragraph beyond which it is cut at the end of a sentence, unless something else stands around it."""
 FENCE_LINES: Final = 50
 """Lines of an open fence sealed together."""
 TABLE_ROWS: Final = 40
@@ -227,7 +232,7 @@ class MarkdownDocument:
             return
         source = "".join(cut.text)
         following = "".join(line + "\n" for line in self._pending.split("\n", 2)[:2]).removesuffix("\n")
-        parsed = parse(source + following, self._references)
+        parsed = parse(source + following, self._references, healing=True)
         self.parsed_chars += len(source)
         nodes = taken_up(parsed.nodes, cut.resume)
         border = source.count("\n")
@@ -270,9 +275,12 @@ class MarkdownDocument:
         long = len(self._pending) > LONG_TAIL
         if _has_many_lines(leaf.block, long=long) and self._cut_lines(nodes, path):
             return True
+        if len(self._pending) > LONG_CONTAINER and self._cut_at_child(nodes):
+            return True
         if not long:
-            return False
-        return self._cut_at_child(nodes) or self._cut_lines(nodes, path) or self._cut_text(leaf)
+            alone = len(self._pending) > LONG_TEXT and len(nodes) == len(path) == 1 and not leaf.open
+            return alone and _is_running(leaf.block) and self._cut_at(_sentence_end(self._pending), running=True)
+        return self._cut_lines(nodes, path) or self._cut_text(leaf)
 
     def _drop_blank(self) -> bool:
         """Drop a long tail which shows nothing: blank lines and definitions."""
@@ -331,7 +339,9 @@ class MarkdownDocument:
                 if count >= len(text):  # closed meanwhile
                     return False
                 block: Block = replace(code, text="\n".join(text[:count]) + "\n", foot=False)
-                resume = Resume(context + prefix + opening + "\n", len(path) - 1, Code)
+                # Without its language: a few lines of a long formula are no formula of their own.
+                marker = opening[: len(opening) - len(opening.lstrip(opening[0]))]
+                resume = Resume(f"{context}{prefix}{marker}\n", len(path) - 1, Code, language=code.language)
             case Table() as table:
                 first = leaf.start + 2
                 count = len(lines) - 1 - first
@@ -364,12 +374,25 @@ class MarkdownDocument:
         at = _sentence_end(self._pending) if running else self._pending.rfind("\n") + 1
         if at <= 0:
             at = max(self._pending.rfind(" ", 0, -_KEPT_TEXT) + 1, 0) or len(self._pending) - _KEPT_TEXT
+        return self._cut_at(at, running=running)
+
+    def _cut_at(self, at: int, *, running: bool) -> bool:
+        """Cut at a character; false at the very beginning."""
+        if at <= 0:
+            return False
         self._mark()
         nodes = self._read(healing=True, upto=at)
         self._learn(10**9)
         self.sealed += [node.block for node in nodes]
+        text = self._pending[:at]
         self._drop(at)
-        self._resume = Resume(f"{DUMMY} ", inside=Paragraph) if running else Resume()
+        self._resume = Resume()
+        if nodes and isinstance(last := self.sealed[-1], Paragraph):
+            self.sealed[-1] = before = replace(last, foot=False)
+            joint = "\n" if text.endswith("  \n") else " " if text[-1:].isspace() else ""
+            self._resume = Resume(f"{DUMMY} ", inside=Paragraph, before=before, joint=joint)
+        elif running:
+            self._resume = Resume(f"{DUMMY} ", inside=Paragraph)
         return True
 
     def _seal_part(self, nodes: tuple[Node, ...], path: list[Node], children: tuple[Node, ...]) -> None:
@@ -402,6 +425,8 @@ def _keep_equal(blocks: list[Block], before: list[Block]) -> int:
 
 def _certain(node: Node, above: Node, lines: list[str]) -> bool:
     """Whether nothing that may still arrive can move the border between two blocks."""
+    if node.open:
+        return False
     if node.start + 2 < len(lines):
         return True  # its first two lines are complete: a table needs both to begin
     if isinstance(above.block, Item | Footnote):
@@ -418,6 +443,11 @@ def _has_many_lines(block: Block, *, long: bool) -> bool:
             return len(rows) > (TABLE_ROWS if widths is None else TABLE_STEP) + 1 or (long and len(rows) > 2)
         case _:
             return False
+
+
+def _is_running(block: Block) -> bool:
+    """Whether a block is text and not a formula on its own."""
+    return isinstance(block, Paragraph) and not any(span.mark & Mark.DISPLAY for span in block.inline[:1])
 
 
 def _path_to_leaf(nodes: tuple[Node, ...]) -> list[Node]:
@@ -446,6 +476,8 @@ def _sentence_end(text: str) -> int:
     ends = [match.end() for match in _SENTENCE_END.finditer(text, 0, len(text) - _KEPT_TEXT)]
     for end in reversed(ends[-30:]):
         part = text[:end]
-        if all(part.count(mark) % 2 == 0 for mark in ("`", "*", "~~")) and part.count("[") == part.count("]"):
+        if any(part.count(mark) % 2 for mark in ("`", "*", "~~")) or part.count("[") != part.count("]"):
+            continue
+        if not has_open_formula(part):
             return end
     return 0

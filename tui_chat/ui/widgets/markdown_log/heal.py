@@ -8,11 +8,14 @@ from __future__ import annotations
 import re
 from typing import Final
 
+from tui_chat.ui.widgets.markdown_log.formulas import OPENER, WHOLE, healed, in_display
+
 _LEAD: Final = r"^[ \t>]*(?:(?:[-+*]|\d{1,9}[.)])[ \t]+)*"
 _FENCE: Final = re.compile(_LEAD + r"(`{3,}|~{3,})(.*)$")
 _MARKERS_ONLY: Final = re.compile(
     r"^[ \t>]*(?:[-=*_#>~`|+]+|(?:[-+*]|\d{1,9}[.)])(?:[ \t]+(?:[*_~`]*|\[[ xX]?\]?))?)[ \t]*$"
 )
+_DISPLAY_PART: Final = re.compile(_LEAD + r"(?:\$\$?|\\\[?)$")
 _NUMBER_ONLY: Final = re.compile(r"^[ \t>]*\d{1,3}$")
 _FENCE_PART: Final = re.compile(r"^[ \t>]*(`{1,}|~{1,})[ \t]*$")
 _TABLE_HEAD: Final = re.compile(_LEAD + r"\|.*\|")
@@ -21,7 +24,8 @@ _DELIMITER_PART: Final = re.compile(r"^[ \t>]*[|:\- \t]*$")
 _CELL_EDGE: Final = re.compile(r"(?<!\\)\|")
 _OPEN_LINK: Final = re.compile(r"(!?)\[([^\[\]]*)\]\([^()\s]*$")
 _TRAILING_MARKS: Final = re.compile(r"(?<![\\*_~`])[*_~`]+$")
-_RUN: Final = re.compile(r"\\.|`+|\*+|~~|_+", re.DOTALL)
+_HALF_ESCAPE: Final = re.compile(r"(?<!\\)(?:\\\\)*(\\)\Z")
+_RUN: Final = re.compile(rf"(?=[$\\`*~_])(?:(?P<whole>{WHOLE})|(?P<opener>{OPENER})|\\.|`+|\*+|~~|_+)", re.DOTALL)
 
 
 def heal_block(text: str) -> str:
@@ -35,7 +39,11 @@ def heal_block(text: str) -> str:
             if part and last and part.group(1)[0] == fence[0] and len(part.group(1)) < len(fence)
             else text
         )
+    if in_display(head):
+        return text
     previous = head.rpartition("\n")[2]
+    if _DISPLAY_PART.match(last):
+        return head + newline
     if _DELIMITER_PART.match(last) and _TABLE_HEAD.match(previous) and not _in_table(head):
         return head + newline + _delimiter(previous)
     if last and _MARKERS_ONLY.match(last) and not _FENCE.match(last):
@@ -49,11 +57,18 @@ def heal_block(text: str) -> str:
 
 
 def heal_inline(text: str) -> str:
-    """The content of the last paragraph with open emphasis, code and links closed."""
+    """The content of the last paragraph with open formulas, emphasis, code and links closed."""
+    if (match := _HALF_ESCAPE.search(text)) is not None:
+        text = text[: match.start(1)]
+    opened, formula = _open_runs(text)
+    if formula is not None:
+        at, opener = formula
+        return text[:at] + healed(opener, text[at + len(opener) :]) + "".join(reversed(opened))
     text = _OPEN_LINK.sub(lambda match: f"{match[1]}[{match[2]}](<>)" if match[2] else "", text)
     stripped = _TRAILING_MARKS.sub("", text)
     trailing = text[len(stripped) :]
-    opened = _open_runs(stripped)
+    if trailing:
+        opened, _ = _open_runs(stripped)
     if trailing and (not opened or opened[-1] != trailing):
         text = stripped
         if trailing and opened and set(trailing) == set(opened[-1]) and len(trailing) >= len(opened[-1]):
@@ -65,6 +80,11 @@ def heal_inline(text: str) -> str:
         return text
     body = text.rstrip()
     return body + "".join(reversed(opened)) if body else text
+
+
+def has_open_formula(text: str) -> bool:
+    """Whether a formula was opened in a line and not closed."""
+    return _open_runs(text)[1] is not None
 
 
 def _open_fence(text: str) -> str | None:
@@ -93,14 +113,21 @@ def _delimiter(head: str) -> str:
     return (lead[0] if lead else "") + "|" + "---|" * columns
 
 
-def _open_runs(text: str) -> list[str]:
-    """The emphasis and code markers that were opened and not closed, outermost first."""
+def _open_runs(text: str) -> tuple[list[str], tuple[int, str] | None]:
+    """The emphasis and code markers that were opened and not closed, outermost first, and an open formula's opener."""
     opened: list[str] = []
     for match in _RUN.finditer(text):
         run = match.group()
+        in_code = bool(opened) and opened[-1][0] == "`"
+        if match["whole"]:
+            continue
+        if match["opener"]:
+            if not in_code:
+                return opened, (match.start(), run)
+            continue
         if run[0] == "\\" or len(run) > 3:
             continue
-        if opened and opened[-1][0] == "`":
+        if in_code:
             if run == opened[-1]:
                 opened.pop()
             continue
@@ -110,4 +137,4 @@ def _open_runs(text: str) -> list[str]:
             del opened[opened.index(run) :]
         elif run[0] == "`" or (after.strip() and not before.isalnum()):
             opened.append(run)
-    return opened
+    return opened, None

@@ -29,6 +29,9 @@ WHOLE: Final = 12_000
 LONGEST_LINE: Final = 2_000
 """Characters of a line beyond which it stays plain: minified sources make lexers backtrack."""
 _ROOT: Final = ("root",)
+_SPANNING: Final = {"/*": "*/", "<!--": "-->", "--[[": "]]", "`": "`"}
+"""Comments and raw strings: most lexers have one expression for one, which matches when its last line is there."""
+_FIRST: Final = frozenset(opener[0] for opener in _SPANNING)
 _ALIASES: Final = {"jsonc": "json", "shell-session": "console", "plaintext": "text", "txt": "text"}
 
 
@@ -38,7 +41,8 @@ def highlight(code: str, language: str) -> tuple[Line, ...]:
     lexer = _lexer(language.lower()) if language else None
     if lexer is None or max(map(len, code.split("\n"))) > LONGEST_LINE:
         return tuple(((line, ""),) for line in code.split("\n"))
-    return tuple(_lines(_checked(lexer.get_tokens_unprocessed(code), code)))
+    code += "\n"  # some lexers know a comment by the end of its line
+    return tuple(_lines(_checked(lexer.get_tokens_unprocessed(code), code))[:-1])
 
 
 class Follower:
@@ -89,22 +93,54 @@ def _line(text: str, language: str, stack: tuple[str, ...]) -> tuple[Line, tuple
     lexer = _lexer(language.lower()) if language else None
     if lexer is None or len(text) > LONGEST_LINE:
         return ((text.removesuffix("\n"), ""),), stack
-    from pygments.lexer import RegexLexer
-
-    if type(lexer).get_tokens_unprocessed is not RegexLexer.get_tokens_unprocessed:
-        return _lines(_checked(lexer.get_tokens_unprocessed(text), text))[0], stack
     state = list(stack)
-    line = _lines(_checked(_resumed(lexer, text, state), text))[0]
+    line = _lines(_checked(_tokens(lexer, text, state), text))[0]
     return line, tuple(state[-32:])
+
+
+def _tokens(lexer: Any, text: str, stack: list[str]) -> Iterable[tuple[int, object, str]]:
+    """The tokens of one line, lexed from a stack of states that is brought up to its end."""
+    from pygments.lexer import ExtendedRegexLexer, RegexLexer
+
+    own = type(lexer).get_tokens_unprocessed
+    if own is RegexLexer.get_tokens_unprocessed:
+        return _resumed(lexer, text, stack)
+    if own is ExtendedRegexLexer.get_tokens_unprocessed:
+        return _resumed_in_context(lexer, text, stack)
+    if isinstance(lexer, ExtendedRegexLexer) or not isinstance(lexer, RegexLexer):
+        return lexer.get_tokens_unprocessed(text)
+    before = tuple(stack)
+    tokens = list(_resumed(lexer, text, stack))
+    if _SPANNING.keys().isdisjoint((*before, *stack)):
+        try:
+            return lexer.get_tokens_unprocessed(text, before)
+        except TypeError:  # it takes no stack
+            pass
+    return tokens
 
 
 def _resumed(lexer: Any, text: str, stack: list[str]) -> Iterator[tuple[int, object, str]]:
     """What `RegexLexer.get_tokens_unprocessed` does, with a stack the caller keeps."""
-    from pygments.token import Token, _TokenType
+    from pygments.token import Comment, Literal, Token, _TokenType
 
     states = lexer._tokens  # noqa: SLF001  pygments offers no public way to go on from a state
     at = 0
     while at < len(text):
+        end = 0
+        opener = stack[-1]
+        if (closer := _SPANNING.get(opener)) is not None:
+            end = text.find(closer, at) + len(closer)
+            if end < len(closer):
+                end = len(text)
+            else:
+                stack.pop()
+        elif text[at] in _FIRST and (opener := _spanning(states.get(opener, ()), text, at)):
+            stack.append(opener)
+            end = len(text)
+        if end:
+            yield at, Literal.String if opener == "`" else Comment.Multiline, text[at:end]
+            at = end
+            continue
         for match_rule, action, following in states.get(stack[-1], states["root"]):
             if (match := match_rule(text, at)) is None:
                 continue
@@ -120,6 +156,31 @@ def _resumed(lexer: Any, text: str, stack: list[str]) -> Iterator[tuple[int, obj
                 stack[:] = _ROOT
             yield at, Token.Text, text[at]
             at += 1
+
+
+def _spanning(rules: Any, text: str, at: int) -> str:
+    """The opener of something that begins here, goes on below the line and is one token to the lexer."""
+    from pygments.token import Comment, String
+
+    for opener, closer in _SPANNING.items():
+        if not text.startswith(opener, at) or text.find(closer, at + len(opener)) >= 0:
+            continue
+        whole = f"{opener} {closer}"
+        for match_rule, action, _ in rules:
+            if (match := match_rule(whole, 0)) is not None and match.end():
+                if match.end() == len(whole) and (action in Comment or action in String):
+                    return opener
+                break
+    return ""
+
+
+def _resumed_in_context(lexer: Any, text: str, stack: list[str]) -> Iterator[tuple[int, object, str]]:
+    """The same for lexers that keep their stack in a context."""
+    from pygments.lexer import ExtendedRegexLexer, LexerContext
+
+    context = LexerContext(text, 0, list(stack), len(text))
+    yield from ExtendedRegexLexer.get_tokens_unprocessed(lexer, context=context)
+    stack[:] = context.stack
 
 
 def _follow(stack: list[str], following: object) -> None:

@@ -30,7 +30,10 @@ from tui_chat.ui.widgets.markdown_log.blocks import (
     Span,
     Table,
 )
+from tui_chat.ui.widgets.markdown_log.formulas import GROWING, teach
 from tui_chat.ui.widgets.markdown_log.heal import heal_inline
+from tui_chat.ui.widgets.markdown_log.links import opened, with_bare_links
+from tui_chat.ui.widgets.markdown_log.maths import LONGEST, unicode_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -48,6 +51,8 @@ MAX_DELIMITERS: Final = 600
 _BLANK: Final = re.compile(r"^[\s>]*$")
 _TASK: Final = re.compile(r"\[([ xX])\][ \t]+(?=\S)")
 _DELIMITERS: Final = re.compile(r"[*_~\[\]`<^!]")
+_PLAIN: Final = re.compile(r"[^\\`*_~\[\]<&$\n:]{1,2000}")
+"""Content without anything that may have a meaning."""
 _MARKS: Final = {"strong": Mark.STRONG, "em": Mark.EMPHASIS, "s": Mark.STRIKE, "link": Mark.LINK}
 
 References = dict[str, Any]
@@ -66,6 +71,8 @@ class Node:
     children: tuple[Node, ...] = ()
     list_id: int = -1
     """Items of one list share it."""
+    open: bool = False
+    """What arrives may still make it something else, border and all."""
 
     def rebuilt(self, children: tuple[Node, ...], *, continued: bool = False) -> Node:
         """The same container with other children; `continued` says that its marker was drawn before."""
@@ -94,7 +101,7 @@ class Parsed:
 
 def parse(source: str, references: References | None = None, *, healing: bool = False) -> Parsed:
     """Parse a text whose line ends are line feeds; with `healing` the open marks of its last line are closed."""
-    env: dict[str, Any] = {"references": dict(references or {})}
+    env: dict[str, Any] = {"references": dict(references or {}), GROWING: healing}
     tokens: list[Token] = []
     markdown = _markdown()
     markdown.block.parse(source.replace("\0", "\ufffd"), markdown, env, tokens)
@@ -108,6 +115,7 @@ def _markdown() -> MarkdownIt:
 
     markdown = MarkdownIt("commonmark", {"maxNesting": 2 * MAX_NESTING, "html": True})
     markdown.enable(["table", "strikethrough"])
+    teach(markdown)
     markdown.use(footnote_plugin, inline=False, move_to_end=False, always_match_refs=True)
     # Targets are shown, never followed: they stay as written, and a lone surrogate in one must not reach an encoder.
     for name, function in (
@@ -138,7 +146,10 @@ class _Builder:
         self._open: Token | None = None
         """The token with content that ends with the text, which may go on."""
         if healing:
-            leaf = next((token for token in reversed(tokens) if token.type in {"inline", "fence", "code_block"}), None)
+            leaf = next(
+                (token for token in reversed(tokens) if token.type in {"inline", "fence", "code_block", "display"}),
+                None,
+            )
             last = len(self._lines) - (1 if self._lines[-1].strip() else 2)
             if leaf is not None and leaf.map is not None and leaf.map[1] > last:
                 self._open = leaf
@@ -221,8 +232,17 @@ class _Builder:
                 return Node(Paragraph(self._inline_and_close()), start, end)
             case "table_open":
                 return Node(self._table(), start, end)
+            case "display":
+                growing = bool(token.meta[GROWING])
+                shown = not growing or unicode_of(token.content)
+                inline = (_formula(token.content, token.markup, Mark.DISPLAY),) if shown else ()
+                return Node(Paragraph(inline), start, end, open=growing)
             case "fence":
                 language = token.info.split(maxsplit=1)[0] if token.info.strip() else ""
+                if language == "math" and 0 < len(token.content.strip()) <= LONGEST:
+                    source = f"{token.markup}{token.info}\n{token.content}{token.markup}"
+                    formula = _formula(token.content, source, Mark.DISPLAY)
+                    return Node(Paragraph((formula,)), start, end, open=token is self._open)
                 return Node(Code(token.content, language, growing=token is self._open), start, end)
             case "code_block":
                 return Node(Code(token.content, growing=token is self._open), start, end)
@@ -256,17 +276,32 @@ class _Builder:
         return Table(tuple(aligns), rows[0], tuple(rows[1:]))
 
     def _inline(self, token: Token) -> Inline:
-        content = heal_inline(token.content) if token is self._open else token.content
-        spans: list[Span] = []
-        for piece in _pieces(content):
-            if len(_DELIMITERS.findall(piece)) > MAX_DELIMITERS:
-                spans.append(Span(piece.replace("\n", " ")))
-                continue
-            children: list[Token] = []
-            markdown = _markdown()
-            markdown.inline.parse(piece, markdown, self._env, children)
-            spans += _spans(children)
-        return _joined(spans)
+        if token is self._open:
+            return _inline(heal_inline(token.content), self._env)
+        if "[" in token.content and self._env["references"]:
+            return _inline(token.content, self._env)
+        return _known_inline(token.content)
+
+
+@lru_cache(maxsize=2_048)
+def _known_inline(content: str) -> Inline:
+    """Inline content that means the same everywhere: the tail is parsed again and again, and once more in the end."""
+    return _inline(content, {"references": {}})
+
+
+def _inline(content: str, env: dict[str, Any]) -> Inline:
+    if _PLAIN.fullmatch(content):
+        return (Span(content),)
+    markdown = _markdown()
+    spans: list[Span] = []
+    for piece in _pieces(content):
+        if len(_DELIMITERS.findall(piece)) > MAX_DELIMITERS:
+            spans.append(Span(piece.replace("\n", " ")))
+            continue
+        children: list[Token] = []
+        markdown.inline.parse(piece, markdown, env, children)
+        spans += _spans(children)
+    return with_bare_links(_joined(spans))
 
 
 def _pieces(content: str) -> list[str]:
@@ -298,9 +333,14 @@ def _spans(tokens: Sequence[Token]) -> list[Span]:
             case "code_inline":
                 spans.append(Span(token.content, mark | Mark.CODE))
             case "image":
-                target = str(token.attrs.get("src", ""))
-                spans.append(Span(f"[image: {token.content}]" if token.content else "[image]", mark))
-                spans.append(Span(f" ({target})", mark | Mark.SECONDARY))
+                source = str(token.attrs.get("src", ""))
+                target = opened(source)
+                text = f"[image: {token.content}]" if token.content else "[image]"
+                spans.append(Span(text, mark, target=target))
+                spans.append(Span(f" ({source})", mark | Mark.SECONDARY, target=target))
+            case "formula":
+                display = Mark.DISPLAY if token.meta["display"] else Mark.PLAIN
+                spans.append(_formula(token.content, token.markup, mark | display))
             case "footnote_ref":
                 spans.append(Span(f"[{token.meta['label']}]", mark | Mark.SECONDARY))
             case "link_open":
@@ -308,7 +348,7 @@ def _spans(tokens: Sequence[Token]) -> list[Span]:
                 marks.append(mark | Mark.LINK)
             case "link_close":
                 marks.pop()
-                spans += _target(spans, *links.pop(), marks[-1])
+                _close_link(spans, *links.pop(), marks[-1])
             case _ if token.nesting > 0:
                 marks.append(mark | _MARKS.get(token.type.removesuffix("_open"), Mark.PLAIN))
             case _ if token.nesting < 0:
@@ -318,12 +358,19 @@ def _spans(tokens: Sequence[Token]) -> list[Span]:
     return spans
 
 
-def _target(spans: Sequence[Span], target: str, first: int, mark: Mark) -> list[Span]:
-    """The target of a link, to stand after its text unless it is its text."""
+def _close_link(spans: list[Span], href: str, first: int, mark: Mark) -> None:
+    """Give the spans of a link its target, which is shown after the text unless it is the text."""
     text = "".join(span.text for span in spans[first:])
-    if not target or target in {text, f"mailto:{text}"}:
-        return []
-    return [Span(f" ({target})" if text else f"({target})", mark | Mark.SECONDARY)]
+    target = opened(href)
+    if target:
+        spans[first:] = [replace(span, target=target) for span in spans[first:]]
+    if href and href not in {text, f"mailto:{text}"}:
+        spans.append(Span(f" ({href})" if text else f"({href})", mark | Mark.SECONDARY, target=target))
+
+
+def _formula(latex: str, source: str, mark: Mark) -> Span:
+    """A formula as it can be read; in a line it has one row, whatever it is made of."""
+    return Span(unicode_of(latex, flat=not mark & Mark.DISPLAY) or source, mark, source)
 
 
 def _joined(spans: Sequence[Span]) -> Inline:
@@ -332,8 +379,9 @@ def _joined(spans: Sequence[Span]) -> Inline:
     for span in spans:
         if not span.text:
             continue
-        if joined and joined[-1].mark == span.mark:
-            joined[-1] = Span(joined[-1].text + span.text, span.mark)
+        last = joined[-1] if joined else None
+        if last and last.mark == span.mark and last.target == span.target and last.source is span.source is None:
+            joined[-1] = Span(last.text + span.text, span.mark, target=span.target)
         else:
             joined.append(span)
     return tuple(joined)

@@ -8,7 +8,7 @@ when only the background changes.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final, Literal, NamedTuple, TypeAlias, assert_never
 
 from rich.cells import cell_len
@@ -29,22 +29,26 @@ from tui_chat.ui.widgets.markdown_log.blocks import (
     Paragraph,
     Quote,
     Rule,
+    Span,
     Table,
 )
 from tui_chat.ui.widgets.markdown_log.clean import clean
 from tui_chat.ui.widgets.markdown_log.highlight import WHOLE, Follower, Line, highlight
 from tui_chat.ui.widgets.markdown_log.tables import Layout, fitted_layout, plain
-from tui_chat.ui.widgets.markdown_log.wrap import Piece, Wrapped, width_of, wrap
+from tui_chat.ui.widgets.markdown_log.wrap import Link, Piece, Swap, Wrapped, rest_of, width_of, wrap
 
 Glyphs: TypeAlias = Literal["unicode", "ascii"]
 
 CODE_INDENT: Final = 2
+FORMULA_INDENT: Final = 2
+MOST_CARRIES: Final = 4_096
 NARROWEST: Final = 8
 """Cells that indents of nested blocks leave for text, where there are as many."""
 _GLYPHS: Final[dict[Glyphs, dict[str, str]]] = {
     "unicode": {"bullet": "•", "todo": "☐", "done": "☑", "bar": "│", "rule": "─", "running": "▍"},
     "ascii": {"bullet": "-", "todo": "[ ]", "done": "[x]", "bar": "|", "rule": "-", "running": "_"},
 }
+_EMPTY: Final = Wrapped([], "", "")
 _NULL: Final = Style.null()
 _BOLD: Final = Style(bold=True)
 _BOLD_ITALIC: Final = Style(bold=True, italic=True)
@@ -84,6 +88,28 @@ class Row(NamedTuple):
     """Characters of decoration before the text."""
     glue: str
     """What joins it to the text of the row above: a line feed, or what stood where a long line was wrapped."""
+    links: tuple[Link, ...] = ()
+    """Its links, from left to right."""
+    code_start: bool = False
+    """A code block begins here."""
+    swaps: tuple[Swap, ...] = ()
+    """Formulas, whose source the text holds instead of what is drawn."""
+
+    def copied(self, start: int, end: int = -1) -> str:
+        """What copying the characters from one to another yields, counted as drawn; -1 is the end of the row."""
+        last = len(self.text) if end < 0 else self._in_text(end, after=True)
+        return self.text[max(0, self._in_text(start)) : max(0, last)]
+
+    def _in_text(self, character: int, *, after: bool = False) -> int:
+        """Where a drawn character stands in the text; a formula is copied whole or not at all."""
+        grown = -self.lead
+        for swap in self.swaps:
+            if character <= swap.start:
+                break
+            if character < swap.end:
+                return swap.start + grown + (len(swap.source) if after else 0)
+            grown += len(swap.source) - (swap.end - swap.start)
+        return character + grown
 
 
 @dataclass(slots=True)
@@ -92,7 +118,36 @@ class _Line:
 
     segments: list[Segment]
     text: str
+    """As drawn: formulas become their source at the very end."""
     lead: int = 0
+    glue: str = "\n"
+    links: tuple[Link, ...] = ()
+    swaps: tuple[Swap, ...] = ()
+    code_start: bool = False
+
+    def moved(self, prefix: str) -> None:
+        """Take note of what was put in front."""
+        if self.links:
+            cells = cell_len(prefix)
+            self.links = tuple(Link(start + cells, end + cells, target) for start, end, target in self.links)
+        if self.swaps:
+            size = len(prefix)
+            self.swaps = tuple(Swap(start + size, end + size, source) for start, end, source in self.swaps)
+
+    def row(self, width: int) -> Row:
+        strip = Strip(self.segments)
+        links = self.links
+        if strip.cell_length > width:
+            strip = strip.crop(0, width)
+            links = tuple(link._replace(end=min(link.end, width)) for link in links if link.start < width)
+        text = _sources_in(self.text, self.swaps, self.lead) if self.swaps else self.text
+        return Row(strip, text, self.lead, self.glue, links, self.code_start, self.swaps)
+
+
+class _Carry(NamedTuple):
+    """The last row of a part of a paragraph, which the next part goes on in."""
+
+    pieces: Sequence[Piece] = ()
     glue: str = "\n"
 
 
@@ -105,16 +160,12 @@ class Renderer:
     glyphs: Glyphs = "unicode"
     _styles: dict[Mark, Style | None] = field(default_factory=dict, compare=False)
     _follower: Follower = field(default_factory=Follower, compare=False)
+    _carries: dict[int, tuple[Paragraph, _Carry]] = field(default_factory=dict, compare=False)
+    """By the identity of the part that leaves them."""
 
     def rows(self, block: Block) -> list[Row]:
         """The rows of a top-level block, the blank one above it included."""
-        rows: list[Row] = []
-        for line in self._with_gap(block, self.width):
-            strip = Strip(line.segments)
-            if strip.cell_length > self.width:
-                strip = strip.crop(0, self.width)
-            rows.append(Row(strip, line.text, line.lead, line.glue))
-        return rows
+        return [line.row(self.width) for line in self._with_gap(block, self.width)]
 
     @property
     def running(self) -> str:
@@ -130,14 +181,14 @@ class Renderer:
 
     def _lines(self, block: Block, width: int) -> list[_Line]:
         match block:
-            case Paragraph(inline):
-                return self._text(inline, width)
+            case Paragraph():
+                return self._paragraph(block, width)
             case Heading():
                 return self._heading(block, width)
             case Code():
                 return self._code(block, width)
             case Html(text):
-                return _plain_lines(wrap([(clean(text), None)], width))
+                return _plain_lines(wrap([Piece(clean(text), None)], width))
             case Table():
                 return self._table(block, width)
             case Rule():
@@ -172,7 +223,7 @@ class Renderer:
     ) -> list[_Line]:
         """Blocks behind a marker, indented, or below it where there is no room for an indent."""
         if width - indent < NARROWEST:
-            head = _plain_lines(wrap([(marker.rstrip(), style)], width)) if marker else []
+            head = _plain_lines(wrap([Piece(marker.rstrip(), style)], width)) if marker else []
             return [*head, *self._children(children, width, None)]
         inner = self._children(children, width - indent, None) or [_Line([], "")]
         if len(marker) > indent:
@@ -187,14 +238,71 @@ class Renderer:
             lines.append(_Line([Segment(self._glyph("rule") * longest, self.palette.rule)], "", longest, ""))
         return lines
 
+    def _paragraph(self, paragraph: Paragraph, width: int) -> list[_Line]:
+        if paragraph.head and paragraph.foot:
+            return self._text(paragraph.inline, width)
+        return self._part_of_text(paragraph, self._carried(paragraph, width), width)[0]
+
+    def _carried(self, paragraph: Paragraph, width: int) -> _Carry:
+        """What the part before leaves to a part of a paragraph."""
+        path: list[Paragraph] = []
+        carry = _Carry()
+        part = paragraph.before
+        while part is not None:
+            known = self._carries.get(id(part))
+            if known is not None and known[0] is part:
+                carry = known[1]
+                break
+            path.append(part)
+            part = part.before
+        if len(self._carries) > MOST_CARRIES:
+            self._carries.clear()
+        for part in reversed(path):
+            carry = self._part_of_text(part, carry, width)[1]
+            self._carries[id(part)] = part, carry
+        return carry
+
+    def _part_of_text(self, paragraph: Paragraph, carry: _Carry, width: int) -> tuple[list[_Line], _Carry]:
+        """The rows of a part, from the last row of the one before on; it leaves its own last row to the next."""
+        first, *others = _apart(paragraph.inline)
+        pieces = [*carry.pieces, *self._pieces(first)]
+        rows = wrap(pieces, width) if pieces or not others else []
+        if rows:
+            rows[0] = rows[0]._replace(glue=carry.glue)
+        lines = _plain_lines(rows)
+        for part in others[:-1]:
+            lines += self._part(part, width, None)
+        if others:
+            pieces = self._pieces(others[-1])
+            rows = wrap(pieces, width)
+            lines += _plain_lines(rows if pieces else [])
+        if paragraph.foot or not pieces:
+            return lines, _Carry()
+        return lines[:-1], _Carry(rest_of(pieces, rows[-1]), rows[-1].glue)
+
     def _text(self, inline: Inline, width: int, style: Style | None = None) -> list[_Line]:
-        return _plain_lines(wrap(self._pieces(inline, style), width))
+        if not any(span.source is not None and span.mark & Mark.DISPLAY for span in inline):
+            return _plain_lines(wrap(self._pieces(inline, style), width))
+        return [line for part in _apart(inline) for line in self._part(part, width, style)]
+
+    def _part(self, inline: Inline, width: int, style: Style | None) -> list[_Line]:
+        """Running text, or one formula that stands on its own."""
+        if not inline:
+            return []
+        pieces = self._pieces(inline, style)
+        if not inline[0].mark & Mark.DISPLAY:
+            return _plain_lines(wrap(pieces, width))
+        indent = min(FORMULA_INDENT, width // 4)
+        lines = _plain_lines(wrap(pieces, width - indent, keep_spaces=True))
+        return _prefixed(lines, " " * indent, " " * indent, style, copied=False)
 
     def _pieces(self, inline: Inline, style: Style | None = None) -> list[Piece]:
         pieces: list[Piece] = []
         for span in inline:
             own = self._style(span.mark)
-            pieces.append((clean(span.text), style + own if style and own else own or style))
+            both = style + own if style and own else own or style
+            source = None if span.source is None else clean(span.source)
+            pieces.append(Piece(clean(span.text), both, span.target, source))
         return pieces
 
     def _style(self, mark: Mark) -> Style | None:
@@ -226,10 +334,10 @@ class Renderer:
             language = clean(code.language)[: max(0, width - 1)]
             space = " " * max(0, width - cell_len(language) - 1)
             segments = [Segment(space, band), Segment(f"{language} ", band + self.palette.code_language)]
-            lines.append(_Line(segments, "", len(space), ""))
+            lines.append(_Line(segments, "", len(space), "", code_start=True))
         glue = "\n"
         for pieces in self._code_lines(code) if code.text else ():
-            plain_line = "".join(piece for piece, _ in pieces)
+            plain_line = "".join(piece.text for piece in pieces)
             hanging = min(len(plain_line) - len(plain_line.lstrip()) + 2, max(0, (width - indent) // 2))
             for row in wrap(pieces, width - indent - 1, hanging=hanging, keep_spaces=True):
                 lead = indent if row.glue == "\n" else indent + hanging
@@ -258,7 +366,7 @@ class Renderer:
         part = code.growing or not (code.head and code.foot)
         by_line = part or len(text) > WHOLE
         lines: Sequence[Line] = self._follower.lines(code) if by_line else highlight(text, code.language)
-        return [_cleaned([(run, styles[role]) for run, role in line]) for line in lines]
+        return [_cleaned([Piece(run, styles[role]) for run, role in line]) for line in lines]
 
     # Tables
 
@@ -277,18 +385,18 @@ class Renderer:
 
     def _cells(self, row: Sequence[Inline], layout: Layout, style: Style | None) -> list[_Line]:
         columns = [
-            wrap([(text.replace("\n", " "), own) for text, own in self._pieces(cell, style)], width)
+            wrap([piece._replace(text=piece.text.replace("\n", " ")) for piece in self._pieces(cell, style)], width)
             for cell, width in zip(row, layout.widths, strict=False)
         ]
         lines: list[_Line] = []
         for at in range(max(map(len, columns), default=0)):
-            segments: list[Segment] = []
+            line = _Line([], "")
             for column, width, align in zip(columns, layout.widths, layout.aligns, strict=False):
-                cell = column[at].segments if at < len(column) else []
-                segments += _aligned(cell, width, align)
-                segments.append(Segment(" " * layout.gap))
-            text = "".join(segment.text for segment in segments).rstrip()
-            lines.append(_Line(_trimmed(segments), text))
+                _add_cell(line, column[at] if at < len(column) else _EMPTY, width, align)
+                line.segments.append(Segment(" " * layout.gap))
+            line.text = "".join(segment.text for segment in line.segments).rstrip()
+            line.segments = _trimmed(line.segments)
+            lines.append(line)
         return lines
 
     def _stacked(self, table: Table, width: int) -> list[_Line]:
@@ -298,7 +406,7 @@ class Renderer:
             if number or table.continued:
                 lines.append(_Line([], ""))
             for head, cell in zip(table.head, row, strict=False):
-                pieces: list[Piece] = [(f"{plain(head)}: ", self.palette.table_head)] if plain(head) else []
+                pieces = [Piece(f"{plain(head)}: ", self.palette.table_head)] if plain(head) else []
                 lines += _plain_lines(wrap([*pieces, *self._pieces(cell)], width))
         if not table.rows and not table.continued:
             for head in table.head:
@@ -307,7 +415,40 @@ class Renderer:
 
 
 def _plain_lines(rows: Sequence[Wrapped]) -> list[_Line]:
-    return [_Line(row.segments, row.text, 0, row.glue) for row in rows]
+    return [_Line(row.segments, row.text, 0, row.glue, row.links, row.swaps) for row in rows]
+
+
+def _apart(inline: Inline) -> list[Inline]:
+    """Text and formulas that stand on rows of their own, in turns; the last one is text, if only none."""
+    parts: list[Inline] = []
+    running: list[Span] = []
+    for span in inline:
+        if not span.mark & Mark.DISPLAY:
+            running.append(span)
+            continue
+        parts += [_stripped(running), (span,)]
+        running = []
+    if not parts:
+        return [inline]
+    return [*parts, _stripped(running)]
+
+
+def _stripped(spans: list[Span]) -> Inline:
+    """Text without the spaces between it and a formula that has rows of its own."""
+    if spans and spans[0].source is None:
+        spans[0] = replace(spans[0], text=spans[0].text.lstrip())
+    if spans and spans[-1].source is None:
+        spans[-1] = replace(spans[-1], text=spans[-1].text.rstrip())
+    return tuple(span for span in spans if span.text)
+
+
+def _sources_in(text: str, swaps: Sequence[Swap], lead: int) -> str:
+    parts: list[str] = []
+    at = 0
+    for start, end, source in swaps:
+        parts += [text[at : start - lead], source]
+        at = end - lead
+    return "".join([*parts, text[at:]])
 
 
 def _prefixed(lines: list[_Line], first: str, other: str, style: Style | None, *, copied: bool = True) -> list[_Line]:
@@ -319,6 +460,7 @@ def _prefixed(lines: list[_Line], first: str, other: str, style: Style | None, *
         blank = not line.segments and number != 0 and not prefix.strip()
         if not blank:
             line.segments.insert(0, Segment(prefix, style))
+            line.moved(prefix)
         if not copied:
             line.lead += len(prefix)
         elif line.glue == "\n" and line.lead == 0:
@@ -328,10 +470,16 @@ def _prefixed(lines: list[_Line], first: str, other: str, style: Style | None, *
     return lines
 
 
-def _aligned(segments: list[Segment], width: int, align: Align) -> list[Segment]:
-    padding = max(0, width - width_of(segments))
+def _add_cell(line: _Line, cell: Wrapped, width: int, align: Align) -> None:
+    padding = max(0, width - width_of(cell.segments))
     left = padding if align == "right" else padding // 2 if align == "center" else 0
-    return [Segment(" " * left), *segments, Segment(" " * (padding - left))]
+    line.segments.append(Segment(" " * left))
+    if cell.links or cell.swaps:
+        moved = _Line([], "", links=cell.links, swaps=cell.swaps)
+        moved.moved("".join(segment.text for segment in line.segments))
+        line.links += moved.links
+        line.swaps += moved.swaps
+    line.segments += [*cell.segments, Segment(" " * (padding - left))]
 
 
 def _trimmed(segments: list[Segment]) -> list[Segment]:
@@ -342,12 +490,12 @@ def _trimmed(segments: list[Segment]) -> list[Segment]:
 
 def _cleaned(pieces: list[Piece]) -> list[Piece]:
     """Pieces of one line with tabs at the stops of that line."""
-    if not any("\t" in text for text, _ in pieces):
-        return [(clean(text), style) for text, style in pieces]
+    if not any("\t" in piece.text for piece in pieces):
+        return [piece._replace(text=clean(piece.text)) for piece in pieces]
     cleaned: list[Piece] = []
     column = 0
-    for text, style in pieces:
+    for text, style, _, _ in pieces:
         expanded = clean(" " * column + text)[column:]
         column = (column + len(expanded)) % 4
-        cleaned.append((expanded, style))
+        cleaned.append(Piece(expanded, style))
     return cleaned

@@ -47,6 +47,12 @@ class Resume:
     widths: tuple[int, ...] | None = None
     """Frozen columns of the table that goes on, and their alignment."""
     aligns: tuple[Align, ...] = ()
+    language: str = ""
+    """Language of the code that goes on."""
+    before: Paragraph | None = None
+    """The part of a paragraph that is sealed, while the text after it goes on in its last row."""
+    joint: str = ""
+    """What stands between the two."""
 
 
 def follow_on(node: Node, above: Node, context: str = "", depth: int = 0) -> Resume:
@@ -110,14 +116,16 @@ def _first_taken_up(nodes: tuple[Node, ...], resume: Resume) -> tuple[Node, ...]
     block = first.block
     match block:
         case Code() if resume.inside is Code:
-            block = replace(block, head=False)
+            block = replace(block, head=False, language=resume.language)
         case Table() if resume.inside is Table:
             block = replace(block, continued=True, widths=resume.widths, aligns=resume.aligns or block.aligns)
         case Html() if resume.inside is Html:
             block = replace(block, text=block.text.partition("\n")[2])
         case Paragraph(inline) | Heading(inline=inline) if resume.inside is Paragraph and inline:
-            without = inline[0].text[len(DUMMY) + 1 :]
-            block = replace(block, inline=(*((Span(without, inline[0].mark),) if without else ()), *inline[1:]))
+            # An underline would make a heading of it, of which a part is sealed: it is one when all of it is parsed.
+            without = resume.joint + inline[0].text[len(DUMMY) + 1 :]
+            lead = (Span(without, inline[0].mark),) if without else ()
+            block = Paragraph((*lead, *inline[1:]), head=resume.before is None, before=resume.before)
         case _:
             pass
     first = replace(first, block=replace(block, gap=resume.gap))

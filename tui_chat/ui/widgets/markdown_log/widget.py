@@ -7,7 +7,7 @@ rows are kept as strips, and a flush replaces only the rows of the open end.
 
 from __future__ import annotations
 
-from itertools import zip_longest
+from collections.abc import Iterable
 from typing import ClassVar, Final
 
 from rich.segment import Segment
@@ -17,10 +17,11 @@ from textual.selection import Selection
 from textual.strip import Strip
 from textual.widget import Widget
 
-from tui_chat.ui.widgets.markdown_log.document import MarkdownDocument
+from tui_chat.ui.widgets.markdown_log.log_rows import LogRows
 from tui_chat.ui.widgets.markdown_log.render import Glyphs, Palette, Renderer, Row
 
 _PREFIX: Final = "markdown-log--"
+_ALL: Final = 1_000_000_000
 
 
 class MarkdownLog(Widget):
@@ -83,150 +84,89 @@ class MarkdownLog(Widget):
     ) -> None:
         """Make a log of a text; with `finished=False` it shows the running mark and waits for `feed`."""
         super().__init__(id=id, classes=classes)
-        self._document = MarkdownDocument()
-        self._pending: list[str] = [source] if source else []
-        self._finishing = finished
-        self._streaming = not finished
+        self._rows = LogRows(source, finished=finished)
         self._palette: Palette | None = None
-        self._renderer: Renderer | None = None
-        self._rows: list[Row] = []
-        self._starts: list[int] = []
-        """First row of each sealed block."""
-        self._sealed_rows = 0
-        self._last_text_row = 0
+        self._laid_out: tuple[int, Palette, Glyphs] | None = None
 
     @property
     def source(self) -> str:
         """The markdown as it was given."""
-        return self._document.source + "".join(self._pending)
+        return self._rows.source
 
     @property
     def code_blocks(self) -> list[str]:
         """Sources of the code blocks, in order."""
-        self._take_pending()
-        return self._document.code_blocks
+        return self._rows.code_blocks
 
     @property
     def running(self) -> bool:
         """Whether the text ends with the running mark."""
-        return self._streaming
+        return self._rows.running
 
     @running.setter
     def running(self, running: bool) -> None:
-        if running == self._streaming:
-            return
-        self._streaming = running
-        if self._renderer is not None:
-            self._show(self._height, [])
+        if running != self._rows.running:
+            height = self._rows.height
+            self._rows.running = running
+            self._show(height)
 
     def feed(self, text: str) -> None:
         """Append a piece of the text, cut anywhere; to be called once a frame with all that arrived."""
-        if not text:
-            return
-        self._pending.append(text)
-        self._finishing = False
-        self._update()
+        if text:
+            self._rows.feed(text)
+            self._update()
 
     def finalise(self) -> None:
         """The text is complete, for whatever reason: drop the running mark, parse what was cut for speed as a whole."""
-        self._finishing = True
-        self._streaming = False
+        self._rows.finalise()
         self._update()
 
     def clear(self) -> None:
         """Forget the text."""
-        height, old = self._height, self._rows
-        self._document = MarkdownDocument()
-        self._pending.clear()
-        self._rows = []
-        self._starts = []
-        self._sealed_rows = self._last_text_row = 0
-        if self._renderer is not None:
-            self._show(height, old)
+        height = self._rows.height
+        self._rows.clear()
+        self._show(height)
 
     # Laying out
 
     def get_content_height(self, container: Size, viewport: Size, width: int) -> int:  # noqa: ARG002
         """Rows at this width."""
         self._lay_out(width)
-        return self._height
+        self._rows.ensure(0, _ALL)
+        return self._rows.height
 
     def get_content_width(self, container: Size, viewport: Size) -> int:  # noqa: ARG002
         """All there is."""
         return container.width
 
-    @property
-    def _height(self) -> int:
-        return max(len(self._rows), 1 if self._streaming else 0)
-
-    def _take_pending(self) -> None:
-        """Bring the document up to the text that was fed."""
-        text = "".join(self._pending)
-        self._pending.clear()
-        if not self._finishing:
-            self._document.feed(text)
-            return
-        if text and not self._document.source:
-            self._document = MarkdownDocument.whole(text)
-            return
-        self._document.feed(text)
-        self._document.finalise()
+    def _lay_out(self, width: int) -> None:
+        """Use a width, unless it is used already."""
+        key = (width, self._current_palette(), self.glyphs)
+        if self._laid_out != key:
+            self._laid_out = key
+            self._rows.lay_out(Renderer(*key), self._finish)
+            self._rows.repaint()
+        self._rows.refill()
 
     def _update(self) -> None:
         """Show what has changed, if anything can be shown yet."""
-        if self._renderer is None:
+        if self._laid_out is not None:
+            height = self._rows.height
+            self._rows.refill()
+            self._show(height)
+
+    def _show(self, height: int) -> None:
+        """Ask for a repaint of the rows that changed, and for a layout if their number did."""
+        changed = self._rows.take_changed()
+        if self._laid_out is None:
             return
-        height = self._height
-        first, old = self._sealed_rows, self._rows[self._sealed_rows :]
-        kept = self._refill(self._renderer)
-        if kept < first:
-            first, old = kept, []
-        self._show(height, old, first)
-
-    def _lay_out(self, width: int) -> None:
-        """Make the rows for a width, unless they are there."""
-        palette = self._current_palette()
-        renderer = self._renderer
-        if renderer is None or (renderer.width, renderer.palette, renderer.glyphs) != (width, palette, self.glyphs):
-            renderer = self._renderer = Renderer(width, palette, self.glyphs)
-            self._starts = []
-            self._sealed_rows = 0
-            self._refill(renderer)
-        elif self._pending:
-            self._refill(renderer)
-
-    def _refill(self, renderer: Renderer) -> int:
-        """Make rows of what is new among the sealed blocks, and of the tail; returns the rows that are as they were."""
-        self._take_pending()
-        changed = self._document.take_changed()
-        if changed is not None and changed < len(self._starts):
-            self._sealed_rows = self._starts[changed]
-            del self._starts[changed:]
-        kept = self._sealed_rows
-        rows = self._rows
-        del rows[kept:]
-        for block in self._document.sealed[len(self._starts) :]:
-            self._starts.append(len(rows))
-            rows += renderer.rows(block)
-        self._sealed_rows = len(rows)
-        for block in self._document.tail:
-            rows += renderer.rows(block)
-        self._last_text_row = next((y for y in range(len(rows) - 1, -1, -1) if rows[y].text), 0)
-        return kept
-
-    def _show(self, height: int, old: list[Row], first: int = 0) -> None:
-        """Ask for a repaint of the rows that differ from the old ones, and for a layout if their number does."""
-        if self._height != height:
+        if changed is not None:
+            self._rows.ensure(changed, _ALL)
+        if self._rows.height != height:
             self.refresh(layout=True)
             return
-        changed = [
-            y
-            for y, (was, now) in enumerate(zip_longest(old, self._rows[first:]), first)
-            if was is None or now is None or was.strip != now.strip
-        ]
-        changed.append(self._last_text_row)
-        top, bottom = min(changed), max(changed)
-        self.refresh(Region(0, top, self.content_size.width, bottom - top + 1))
+        first = height - 1 if changed is None else min(changed, height - 1)
+        self.refresh(Region(0, first, self.content_size.width, height - first))
 
     # Drawing
 
@@ -234,92 +174,95 @@ class MarkdownLog(Widget):
         """Look at the component styles again: a theme may have changed."""
         super().notify_style_update()
         self._palette = None
-        if self._renderer is not None and self._current_palette() != self._renderer.palette:
+        self._rows.repaint()
+        if self._laid_out is not None and self._current_palette() != self._laid_out[1]:
             self.refresh(layout=True)
 
     def _current_palette(self) -> Palette:
         if self._palette is None:
-            self._palette = Palette(
-                heading=self._own_style("heading"),
-                subheading=self._own_style("subheading"),
-                code=self._own_style("code"),
-                code_language=self._own_style("code-language"),
-                inline_code=self._own_style("inline-code"),
-                quote=self._own_style("quote"),
-                table_head=self._own_style("table-head"),
-                rule=self._own_style("rule"),
-                link=self._own_style("link"),
-                keyword=self._own_style("keyword"),
-                literal=self._own_style("literal"),
-                comment=self._own_style("comment"),
-                secondary=self._own_style("secondary"),
-            )
+            self._palette = palette_of(self)
+            self._rows.mark_style = own_style(self, f"{_PREFIX}running")
         return self._palette
 
-    def _own_style(self, role: str) -> Style:
-        """What the rules for a role say themselves, with translucent colours mixed into the background."""
-        name = _PREFIX + role
-        rules = self.get_component_styles(name)
-        full = self.get_visual_style(name).rich_style
-        attributes = rules.text_style
-        return Style(
-            color=full.color if rules.has_rule("color") or rules.has_rule("auto_color") else None,
-            bgcolor=full.bgcolor if rules.has_rule("background") else None,
-            bold=attributes.bold,
-            italic=attributes.italic,
-            underline=attributes.underline,
-            strike=attributes.strike,
-            dim=attributes.dim,
-            reverse=attributes.reverse,
-        )
+    def _finish(self, strip: Strip) -> Strip:
+        return strip.extend_cell_length(self.content_size.width).apply_style(self.visual_style.rich_style)
 
     def render_line(self, y: int) -> Strip:
         """One row in the widget's own colours, with the selection and the running mark."""
-        width = self.content_size.width
-        self._lay_out(width)
-        base = self.visual_style.rich_style
-        strip = self._rows[y].strip if y < len(self._rows) else Strip([])
-        if self._streaming and self._renderer is not None and y == self._last_text_row:
-            strip = _marked(strip, Segment(self._renderer.running, self._own_style("running")), width)
-        strip = strip.extend_cell_length(width).apply_style(base)
+        self._lay_out(self.content_size.width)
+        strip = self._rows.strip(y)
         selection = self.text_selection
         if selection is not None and (span := selection.get_span(y)) is not None:
-            strip = _highlighted(strip, *span, self.selection_style)
+            strip = highlighted(strip, *span, self.selection_style)
         return strip.apply_offsets(0, y)
 
     # Selecting
 
     def get_selection(self, selection: Selection) -> tuple[str, str] | None:
         """The selected text as it was before wrapping."""
-        parts: list[str] = []
-        for y, row in enumerate(self._rows):
-            span = selection.get_span(y)
-            if span is None:
-                continue
-            start, end = span
-            last = max(0, end - row.lead) if end >= 0 else len(row.text)
-            if parts or row.text:
-                parts += [row.glue if parts else "", row.text[max(0, start - row.lead) : last]]
-        return "".join(parts), "\n"
+        first = selection.start.y if selection.start is not None else 0
+        last = selection.end.y if selection.end is not None else self._rows.height - 1
+        rows = ((row, selection.get_span(y)) for y in range(first, last + 1) if (row := self._rows.row(y)) is not None)
+        return selected_text(rows), "\n"
 
     def selection_updated(self, selection: Selection | None) -> None:  # noqa: ARG002
         """Repaint: the marked cells differ."""
         self.refresh()
 
 
-def _marked(strip: Strip, mark: Segment, width: int) -> Strip:
-    """The strip with a mark after its text, or over its last cell where the row is full."""
-    if width < 1:
-        return strip
-    used = min(len(strip.text.rstrip()), width)
-    used = min(Strip([Segment(strip.text[:used])]).cell_length, width - 1)
-    under = list(strip.crop(used, used + 1))
-    if under and under[0].style:
-        mark = Segment(mark.text, Style(bgcolor=under[0].style.bgcolor) + (mark.style or Style.null()))
-    return Strip.join([strip.crop(0, used), Strip([mark]), strip.crop(used + 1, max(strip.cell_length, used + 1))])
+def selected_text(rows: Iterable[tuple[Row, tuple[int, int] | None]], margin: int = 0) -> str:
+    """The text of rows, each with the range of its characters that is selected, as it was before wrapping.
+
+    `margin` is how many characters stand before the rows where they are painted.
+    """
+    parts: list[str] = []
+    for row, span in rows:
+        if span is None:
+            continue
+        start, end = span
+        if parts or row.text:
+            copied = row.copied(max(0, start - margin), end if end < 0 else max(0, end - margin))
+            parts += [row.glue if parts else "", copied]
+    return "".join(parts)
 
 
-def _highlighted(strip: Strip, start: int, end: int, style: Style) -> Strip:
+def palette_of(widget: Widget) -> Palette:
+    """The styles of a widget's `markdown-log--…` component classes."""
+    return Palette(
+        heading=own_style(widget, f"{_PREFIX}heading"),
+        subheading=own_style(widget, f"{_PREFIX}subheading"),
+        code=own_style(widget, f"{_PREFIX}code"),
+        code_language=own_style(widget, f"{_PREFIX}code-language"),
+        inline_code=own_style(widget, f"{_PREFIX}inline-code"),
+        quote=own_style(widget, f"{_PREFIX}quote"),
+        table_head=own_style(widget, f"{_PREFIX}table-head"),
+        rule=own_style(widget, f"{_PREFIX}rule"),
+        link=own_style(widget, f"{_PREFIX}link"),
+        keyword=own_style(widget, f"{_PREFIX}keyword"),
+        literal=own_style(widget, f"{_PREFIX}literal"),
+        comment=own_style(widget, f"{_PREFIX}comment"),
+        secondary=own_style(widget, f"{_PREFIX}secondary"),
+    )
+
+
+def own_style(widget: Widget, name: str) -> Style:
+    """What the rules for a component class say themselves, with translucent colours mixed into the background."""
+    rules = widget.get_component_styles(name)
+    full = widget.get_visual_style(name).rich_style
+    attributes = rules.text_style
+    return Style(
+        color=full.color if rules.has_rule("color") or rules.has_rule("auto_color") else None,
+        bgcolor=full.bgcolor if rules.has_rule("background") else None,
+        bold=attributes.bold,
+        italic=attributes.italic,
+        underline=attributes.underline,
+        strike=attributes.strike,
+        dim=attributes.dim,
+        reverse=attributes.reverse,
+    )
+
+
+def highlighted(strip: Strip, start: int, end: int, style: Style) -> Strip:
     """The strip with a range of characters (not cells) marked; an end of -1 is the end of the row."""
     segments: list[Segment] = []
     at = 0

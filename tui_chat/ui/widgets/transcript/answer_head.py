@@ -3,7 +3,6 @@
 from time import monotonic
 
 from textual.content import Content
-from textual.widget import Widget
 
 from tui_chat.core.completion import Completion, State
 from tui_chat.core.format import cost as cost_text
@@ -12,37 +11,17 @@ from tui_chat.ui.widgets.row import joined, row, styled, text
 from tui_chat.ui.widgets.usage_meter import SETTLING_S, meter, quiet
 
 
-class AnswerHead(Widget):
-    """Draws name and meter; who owns it calls `tick` when figures may have moved."""
+class AnswerHead:
+    """Draws name and meter whenever it is asked."""
 
-    DEFAULT_CSS = "AnswerHead { height: 1; width: 1fr; }"
-
-    def __init__(self, completion: Completion, glyphs: Glyphs) -> None:
-        super().__init__()
+    def __init__(self, completion: Completion) -> None:
         self._completion = completion
-        self._glyphs = glyphs
-        self._loud = False
-        self._position = ""
+        self.loud = False
+        """The answer under the cursor shows every field, all others only state, tokens and cost."""
+        self.position = ""
+        """Which of several answers to the same prompt this is: `2/3`, or nothing."""
         self._estimate = ""
         self._settled_at_s: float | None = None
-        self._shown: Content | None = None
-
-    def set_loud(self, *, loud: bool) -> None:
-        """The answer under the cursor shows every field, all others only state, tokens and cost."""
-        self._loud = loud
-        self.tick()
-
-    def set_position(self, position: str) -> None:
-        """Say which of several answers to the same prompt this is: `2/3`, or nothing."""
-        self._position = position
-        self.tick()
-
-    def tick(self) -> None:
-        """Repaint if what would be drawn changed."""
-        drawn = self._draw()
-        if self._shown is None or not drawn.is_same(self._shown):
-            self._shown = drawn
-            self.refresh()
 
     @property
     def settling(self) -> bool:
@@ -57,25 +36,21 @@ class AnswerHead(Widget):
             changed = self._estimate.lstrip("~") != cost_text(completion.cost)
             self._settled_at_s = now_s if changed else now_s - SETTLING_S
 
-    def _draw(self) -> Content:
-        width, now_s = self.size.width, monotonic()
+    def line(self, width: int, glyphs: Glyphs) -> Content:
+        """Return the line as it is now, `width` cells wide."""
+        now_s = monotonic()
         self._watch_settling(now_s)
         completion = self._completion
         name = text(completion.model.short_name, "b $fg")
-        if self._position:
-            name = joined(name, styled(f"  {self._position}", "$fg2"))
-        if self._loud or completion.running:
+        if self.position:
+            name = joined(name, styled(f"  {self.position}", "$fg2"))
+        if self.loud or completion.running:
             room = max(12, width - min(name.cell_length + 1, width // 3) - 1)
-            figures = meter(completion, now_s, room, self._glyphs, self._estimate if self.settling else None)
+            figures = meter(completion, now_s, room, glyphs, self._estimate if self.settling else None)
         else:
-            figures = quiet(completion, self._glyphs)
+            figures = quiet(completion, glyphs)
         if completion.model.scripted:
             free = width - name.cell_length - figures.cell_length - 3
             said = next((words for words in ("  scripted, no network", "  scripted") if len(words) <= free), "")
             name = joined(name, styled(said, "$fg2"))
         return row(name, joined(figures, " "), width)
-
-    def render(self) -> Content:
-        if self._shown is None or self._shown.cell_length != self.size.width:
-            self._shown = self._draw()
-        return self._shown

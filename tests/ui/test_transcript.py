@@ -1,0 +1,271 @@
+"""The transcript in the running program: long histories, places that hold still, selection, code and links."""
+
+import random
+import threading
+from collections.abc import Callable
+
+import pytest
+from textual.geometry import Offset
+from textual.selection import Selection
+
+from tests.loopback import Head, WaitFor, chat_chunk, chat_stream
+from tests.store.made import HandClock, chat_named, finish, turn_in
+from tests.ui.conftest import Driver, Program
+from tui_chat.core.conversation import Turn
+from tui_chat.store.conversations import open_store
+from tui_chat.ui.widgets.transcript.widget import Transcript
+
+SSE = Head(200, {"Content-Type": "text/event-stream"})
+ANSWER = (
+    "Answer {n} begins.\n\n- an item with **marks**\n- another\n\n"
+    "```python\ndef number_{n}():\n    return {n}\n```\n\n"
+    "See [the page](https://example.org/{n}) about it, which is long enough to be wrapped at the width of a terminal.\n\n"
+    "End of {n}."
+)
+
+
+def remember(program: Program, count: int, title: str = "a long story", answer: str = ANSWER) -> None:
+    """Put a conversation of so many turns into the history."""
+    store = open_store(program.home / "chats.db", HandClock())
+    chat, turns = chat_named(title), list[Turn]()
+    for n in range(count):
+        turn = turn_in(chat, f"Question {n}", continues=turns[-1].completions[0] if turns else None)
+        finish(turn.completions[0], answer.format(n=n))
+        turns.append(turn)
+    store.import_trees([(chat, turns)])
+    store.close()
+
+
+async def open_first(driver: Driver) -> Transcript:
+    await driver.press("ctrl+s", "enter")
+    transcript = driver.screen.pane.transcript
+    await driver.until(lambda: transcript.shown)
+    return transcript
+
+
+def in_view(driver: Driver) -> list[str]:
+    """The rows of the transcript on the screen, without the edge of the sidebar and the scroll bar."""
+    region = driver.screen.pane.transcript.region
+    return [line[region.x : region.right - 1].rstrip() for line in driver.lines()[region.y : region.bottom]]
+
+
+async def test_a_long_conversation_opens_at_its_end_and_older_turns_come_as_the_reader_goes_up(program):
+    remember(program, 120)
+    async with program.running() as driver:
+        transcript = await open_first(driver)
+        await driver.until(lambda: driver.shows("End of 119."))
+        assert len(transcript.shown) < 60, "only the end was read"
+        await driver.press("ctrl+t")
+        for _ in range(400):
+            await driver.press("pageup")
+            if driver.shows("Question 0"):
+                break
+        assert driver.shows("Question 0")
+        assert len(transcript.shown) == 120
+        await driver.press("end")
+        await driver.until(lambda: driver.shows("End of 119."))
+
+
+async def test_what_the_reader_looks_at_holds_still_while_older_turns_come_in(program):
+    remember(program, 80)
+    async with program.running() as driver:
+        transcript = await open_first(driver)
+        await driver.until(lambda: driver.shows("End of 79."))
+        await driver.press("ctrl+t")
+        while transcript.shown[0].text.split()[1] != "0":
+            before, known = in_view(driver), len(transcript.shown)
+            transcript.scroll_relative(y=-7, animate=False)
+            await driver.pilot.pause()
+            now = in_view(driver)
+            assert now[7:] == before[:-7], f"{known} turns were there, {len(transcript.shown)} are"
+
+
+async def test_the_whole_history_is_sent_on_though_only_its_end_was_read(program):
+    remember(program, 60)
+    program.server.enqueue([SSE, chat_stream(["and on"])])
+    async with program.running() as driver:
+        transcript = await open_first(driver)
+        assert len(transcript.shown) < 60
+        await driver.ask("Go on")
+        await driver.until(lambda: driver.idle and driver.shows("and on"))
+        sent = program.server.requests[0].json["messages"]
+        assert [m["content"] for m in sent if m["role"] == "user"] == [*(f"Question {n}" for n in range(60)), "Go on"]
+
+
+async def test_the_estimate_counts_what_was_not_read_too(program):
+    remember(program, 60)
+    async with program.running() as driver:
+        await open_first(driver)
+        await driver.until(lambda: driver.shows("tok in"))
+        whole = driver.screen.pane._accounts
+        await driver.until(lambda: whole._tokens_in > 60 * 50)
+        page_wise = whole._tokens_in
+        session = driver.screen.pane.session
+        driver.screen.pane._sessions._read_all(session)
+        whole.estimate(session, "")
+        assert whole._tokens_in == page_wise
+
+
+@pytest.mark.parametrize("seed", range(4))
+async def test_whatever_is_done_the_view_is_a_piece_of_the_whole(program, seed):
+    """Scrolling, resizing, folding and jumping leave the rows in view consecutive rows of the conversation."""
+    chance = random.Random(seed)
+    remember(program, 30)
+    async with program.running(size=(100, 30)) as driver:
+        transcript = await open_first(driver)
+        await driver.until(lambda: driver.shows("End of 29."))
+        acts: list[Callable[[], object]] = [
+            lambda: transcript.scroll_relative(y=chance.randint(-40, 40), animate=False),
+            lambda: transcript.scroll_to(y=chance.randint(0, 400), animate=False),
+            lambda: transcript.jump_to_code(chance.choice((-1, 1))),
+            lambda: transcript.move_cursor(chance.choice((-1, 1))),
+            transcript.follow,
+        ]
+        for _ in range(25):
+            if chance.random() < 0.3:
+                await driver.pilot.resize_terminal(chance.randint(30, 140), chance.randint(12, 45))
+            else:
+                chance.choice(acts)()
+            await driver.pilot.pause()
+            shown = [line.strip("▌ ") for line in in_view(driver)]
+            assert "\n".join(shown).strip() in "\n".join(whole_text(transcript))
+
+
+def whole_text(transcript: Transcript) -> list[str]:
+    """All rows of the turns that are shown, drawn one by one."""
+    look = transcript._current_look()
+    assert look is not None
+    rows: list[str] = []
+    for view in transcript._turns:
+        view.ensure(look, 0, 10_000)
+        rows += [view.strip(look, y).text[: look.full_width - 1].strip("▌ ") for y in range(view.height)]
+    transcript._update(everything=True)
+    return rows
+
+
+async def test_a_narrower_screen_keeps_the_place_of_the_reader(program):
+    remember(program, 40)
+    async with program.running(size=(120, 30)) as driver:
+        transcript = await open_first(driver)
+        await driver.until(lambda: driver.shows("End of 39."))
+        transcript.scroll_relative(y=-150, animate=False)
+        await driver.pilot.pause()
+        top = next(line.strip("▌ ") for line in in_view(driver) if line.strip("▌ "))
+        for width in (90, 61, 140, 120):
+            await driver.pilot.resize_terminal(width, 30)
+            await driver.pilot.pause()
+        assert top in "\n".join(in_view(driver)[:6])
+
+
+async def test_a_theme_recolours_what_is_drawn_and_what_still_arrives(program):
+    gate = threading.Event()
+    program.server.enqueue([SSE, chat_chunk("first **part**\n\n"), WaitFor(gate), chat_stream(["second part"])])
+    async with program.running() as driver:
+        await driver.ask("colours")
+        await driver.until(lambda: driver.shows("first part"))
+        driver.app.theme = "tui-chat-light"
+        await driver.pilot.pause()
+        gate.set()
+        await driver.until(lambda: driver.idle and driver.shows("second part"))
+        grounds = {
+            segment.style.bgcolor.name
+            for strip in driver.screen.pane.transcript._painted
+            for segment in strip
+            if segment.style is not None and segment.style.bgcolor is not None
+        }
+        assert grounds == {"#fbfaf7", "#f0eee8"}
+
+
+async def test_a_selection_over_messages_copies_their_text_without_the_screen(program):
+    remember(program, 2)
+    async with program.running() as driver:
+        transcript = await open_first(driver)
+        await driver.until(lambda: driver.shows("End of 1."))
+        rows = [transcript.render_line(y).text for y in range(transcript.size.height)]
+        first = next(y for y, row in enumerate(rows) if "End of 0." in row)
+        last = next(y for y, row in enumerate(rows) if "- an item" in row or ("• an item" in row and y > first))
+        top = transcript.scroll_offset.y
+        await driver.pilot.mouse_down(transcript, offset=(2, first))
+        await driver.pilot.hover(transcript, offset=(30, last))
+        await driver.pilot.mouse_up(transcript, offset=(30, last))
+        chosen = driver.screen.selections[transcript]
+        assert chosen.start is not None
+        assert chosen.start.y == top + first
+        words = driver.screen.get_selected_text()
+        assert words is not None
+        lines = [line for line in words.splitlines() if line.strip()]
+        assert lines == ["End of 0.", "Question 1", "Answer 1 begins.", "• an item with marks"]
+
+
+async def test_selected_rows_are_painted_so_and_come_back(program):
+    remember(program, 1)
+    async with program.running() as driver:
+        transcript = await open_first(driver)
+        await driver.until(lambda: driver.shows("End of 0."))
+        plain = list(transcript._painted)
+        driver.screen.selections = {transcript: Selection(Offset(2, 3), Offset(9, 6))}
+        await driver.pilot.pause()
+        assert [now == before for now, before in zip(transcript._painted, plain, strict=True)][2:8] == [
+            True,
+            False,
+            False,
+            False,
+            False,
+            True,
+        ]
+        await driver.press("escape")
+        await driver.pilot.pause()
+        assert transcript._painted == plain
+
+
+async def test_one_can_go_from_code_to_code_and_copy_the_one_in_hand(program):
+    remember(program, 30)
+    async with program.running() as driver:
+        transcript = await open_first(driver)
+        await driver.until(lambda: driver.shows("End of 29."))
+        await driver.press("ctrl+t")
+        for n in (29, 28, 27, 26):
+            await driver.press("left_curly_bracket")
+            assert transcript.code_in_hand == f"def number_{n}():\n    return {n}\n"
+            assert driver.shows(f"number_{n}")
+        await driver.press("right_curly_bracket")
+        assert transcript.code_in_hand == "def number_27():\n    return 27\n"
+        await driver.until(lambda: driver.shows("Code block 1 of 1"))
+
+
+async def test_a_link_shows_where_it_leads_before_anything_is_opened(program, monkeypatch):
+    remember(program, 1, answer="[your bank](https://evil.example/x) and <https://other.example> and [no](file:///etc)")
+    opened: list[str] = []
+    async with program.running() as driver:
+        monkeypatch.setenv("DISPLAY", ":0")
+        driver.app.open_url = lambda url, *, new_tab=True: opened.append(url)
+        transcript = await open_first(driver)
+        await driver.until(lambda: driver.shows("your bank"))
+        await driver.press("ctrl+t", "o")
+        await driver.until(lambda: len(driver.app.screen_stack) > 1)
+        assert driver.shows("https://evil.example/x")
+        assert driver.shows("https://other.example")
+        assert not opened
+        await driver.press("down", "enter")
+        await driver.until(lambda: opened)
+        assert opened == ["https://other.example"]
+        row = next(y for y, line in enumerate(in_view(driver)) if "your bank" in line)
+        await driver.pilot.click(transcript, offset=(4, row))
+        await driver.until(lambda: len(driver.app.screen_stack) > 1)
+        assert driver.shows("https://evil.example/x")
+        await driver.press("escape")
+        assert len(opened) == 1
+
+
+async def test_the_thinking_unfolds_with_a_click_and_keeps_its_place(program):
+    thinking = b'data: {"choices":[{"index":0,"delta":{"reasoning_content":"I think so"}}]}\n\n'
+    program.server.enqueue([SSE, thinking, chat_stream(["the answer"])])
+    async with program.running() as driver:
+        await driver.ask("why")
+        await driver.until(lambda: driver.idle and driver.shows("the answer"))
+        assert not driver.shows("I think so")
+        row = next(y for y, line in enumerate(in_view(driver)) if "thinking" in line)
+        await driver.pilot.click(driver.screen.pane.transcript, offset=(5, row))
+        await driver.until(lambda: driver.shows("I think so"))
+        await driver.pilot.click(driver.screen.pane.transcript, offset=(5, row))
+        await driver.until(lambda: not driver.shows("I think so"))
