@@ -1,61 +1,79 @@
 """Four answers that stream side by side, 100 tokens a second each, and somebody who types beside them.
 
-The product has no columns yet: this is a small app with four logs, an input and the frame clock, fed by timers.
+The product has no columns yet: this is a small app with four transcripts, an input and the frame clock, fed by timers.
 """
 
 import asyncio
 import time
 
 from textual.app import App, ComposeResult
-from textual.containers import Horizontal, VerticalScroll
+from textual.containers import Horizontal
+from textual.screen import Screen
 from textual.widgets import Input
 
 from tests.benchmarks.common import TOKEN_CHARACTERS, Record, percentile, showing, text_of
+from tests.store.made import chat_named, stream, turn_in
+from tui_chat.core.events import TextDelta
 from tui_chat.ui.frame_clock import FrameClock
-from tui_chat.ui.theme import THEMES
-from tui_chat.ui.widgets.markdown_log.widget import MarkdownLog
+from tui_chat.ui.sparing_compositor import SparingCompositor
+from tui_chat.ui.theme import THEMES, UNICODE
+from tui_chat.ui.widgets.transcript.widget import Transcript
 
 _RATE = 100
 _COLUMNS = 4
 
 
-class Columns(App[None]):
-    """Four logs above an input."""
-
-    CSS = "Horizontal { height: 1fr; } VerticalScroll { width: 1fr; } Input { dock: bottom; }"
+class _Side(Screen[None]):
+    """Four transcripts above an input."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.logs = [MarkdownLog(finished=False) for _ in range(_COLUMNS)]
+        self._compositor = SparingCompositor()
+        self.columns = [Transcript(UNICODE, {}) for _ in range(_COLUMNS)]
         self.input = Input()
         self.input.cursor_blink = False
+
+    def compose(self) -> ComposeResult:
+        with Horizontal():
+            yield from self.columns
+        yield self.input
+
+
+class Columns(App[None]):
+    """The answers, the clock and the screen."""
+
+    CSS = "Horizontal { height: 1fr; } Input { dock: bottom; }"
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.side = _Side()
+        self.input = self.side.input
         self.clock = FrameClock(self._frame)
-        self.arrived = [""] * _COLUMNS
         self.frames = 0
+        self.turns = [turn_in(chat_named(), "Explain caches") for _ in range(_COLUMNS)]
         for theme in THEMES:
             self.register_theme(theme)
         self.theme = THEMES[0].name
 
-    def compose(self) -> ComposeResult:
-        with Horizontal():
-            for log in self.logs:
-                with VerticalScroll(can_focus=False) as column:
-                    yield log
-                column.anchor()
-        yield self.input
+    def get_default_screen(self) -> Screen[None]:
+        return self.side
+
+    def on_mount(self) -> None:
+        for turn, column in zip(self.turns, self.side.columns, strict=True):
+            stream(turn.completions[0], "Caches. ")
+            column.show([turn])
 
     def _frame(self) -> None:
         self.frames += 1
-        for at, log in enumerate(self.logs):
-            text, self.arrived[at] = self.arrived[at], ""
-            log.feed(text)
+        for column in self.side.columns:
+            column.take_frame()
 
 
 async def _stream(app: Columns, at: int, seconds: float) -> None:
     text, start, fed = text_of("mixed", int(_RATE * (seconds + 1))), time.monotonic(), 0
     while (now := time.monotonic() - start) < seconds:
         due = int(now * _RATE * TOKEN_CHARACTERS)
-        app.arrived[at] += text[fed:due]
+        app.turns[at].completions[0].apply(TextDelta(text[fed:due]), time.monotonic())
         fed = due
         app.clock.request()
         await asyncio.sleep(1 / _RATE)
@@ -71,6 +89,7 @@ async def _measured(seconds: float) -> list[Record]:
         await asyncio.sleep(0.5)
         took = await bench.echoes(app.input.clear, for_s=seconds - 1, every_s=0.1)
         await streams
+        assert all(column.virtual_size.height > 2 * seconds for column in app.side.columns), "nothing was shown"
         wall = time.monotonic() - start
         figures = {
             "frames per s": round(app.frames / wall, 1),

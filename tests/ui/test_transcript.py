@@ -19,7 +19,7 @@ SSE = Head(200, {"Content-Type": "text/event-stream"})
 ANSWER = (
     "Answer {n} begins.\n\n- an item with **marks**\n- another\n\n"
     "```python\ndef number_{n}():\n    return {n}\n```\n\n"
-    "See [the page](https://example.org/{n}) about it, which is long enough to be wrapped at the width of a terminal.\n\n"
+    "See [the page](https://example.org/{n}) about it, long enough to be wrapped at the width of a terminal.\n\n"
     "End of {n}."
 )
 
@@ -238,7 +238,7 @@ async def test_a_link_shows_where_it_leads_before_anything_is_opened(program, mo
     opened: list[str] = []
     async with program.running() as driver:
         monkeypatch.setenv("DISPLAY", ":0")
-        driver.app.open_url = lambda url, *, new_tab=True: opened.append(url)
+        driver.app.open_url = opened.append
         transcript = await open_first(driver)
         await driver.until(lambda: driver.shows("your bank"))
         await driver.press("ctrl+t", "o")

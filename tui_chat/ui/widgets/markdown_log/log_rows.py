@@ -353,7 +353,7 @@ class LogRows:
         """The last row with text on it."""
         for y in range(self._starts[-1] - 1, max(-1, self._starts[-1] - 60), -1):
             row = self.row(y)
-            if row is not None and row.text:
+            if row is not None and (row.text or row.swaps):
                 return y
         return max(0, self._starts[-1] - 1)
 
