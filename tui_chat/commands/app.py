@@ -1,13 +1,17 @@
 """`tui-chat` without a command: the full-screen app."""
 
 import gc
+import os
 import sys
+from collections.abc import Callable
 
 from tui_chat.bootstrap import Ground
 from tui_chat.commands.history import open_history
 from tui_chat.commands.output import say
 from tui_chat.commands.signals import default_signals
 from tui_chat.core.errors import ConfigurationError
+
+_ESC_DELAY_MS = "25"
 
 
 def app(model_name: str | None, conversation_id: str | None, *, latest: bool) -> int:
@@ -25,11 +29,21 @@ def app(model_name: str | None, conversation_id: str | None, *, latest: bool) ->
                 raise ConfigurationError(f"no conversation has the id {conversation_id!r}; -c takes the latest")
         elif latest:
             conversation = history.store.latest()
-        from tui_chat.ui.app import run
-
+        run = _loaded()
         services = ground.services(history.store, ground.providers())
         default_signals()
         code = run(services, model=model, conversation_id=conversation.id if conversation else None)
     if history.failure:
         say(f"warning: not everything was saved: {history.failure}")
     return code
+
+
+def _loaded() -> Callable[..., int]:
+    """Load the screen with a short wait for what may follow an Esc; whoever set `ESCDELAY` keeps it."""
+    users = os.environ.get("ESCDELAY")
+    os.environ["ESCDELAY"] = users or _ESC_DELAY_MS
+    from tui_chat.ui.app import run
+
+    if users is None:  # Textual has read it; the user's editor shall not
+        del os.environ["ESCDELAY"]
+    return run
