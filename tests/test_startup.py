@@ -20,6 +20,9 @@ LATER = {
     # what only some starts need, and what only some keys ask for
     "argparse", "tomllib", "tui_chat.commands.arguments", "tui_chat.config.file", "tui_chat.config.readers", "keyring",
     "tui_chat.interchange", "tui_chat.ui.screens.help", "tui_chat.ui.screens.model_picker",
+    "tui_chat.ui.screens.link_box", "tui_chat.ui.editor", "hashlib",
+    # what draws answers
+    "tui_chat.ui.widgets.transcript", "tui_chat.ui.widgets.markdown_log",
 }  # fmt: skip
 """Nothing of this may be loaded when the first screen is written, children included."""
 LOOKER = """
@@ -65,6 +68,17 @@ def first_paint(tmp_path: Path) -> tuple[set[str], bool]:
         os.close(outer)
     modules, collects = json.loads(found.read_text())
     return set(modules), collects
+
+
+def test_what_the_first_answer_needs_can_be_loaded_before_it():
+    program = (
+        "import sys\n"
+        "from tui_chat.ui.widgets.transcript.warm import warm\n"
+        "warm()\n"
+        "wanted = {'tui_chat.ui.widgets.transcript.widget', 'markdown_it', 'pygments.lexers.python'}\n"
+        "assert wanted <= set(sys.modules), wanted - set(sys.modules)\n"
+    )
+    subprocess.run([sys.executable, "-c", program], check=True, timeout=60)
 
 
 def test_the_first_paint_loads_only_what_it_shows(first_paint):

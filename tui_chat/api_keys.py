@@ -8,11 +8,12 @@ with a key is said without showing any of it.
 import threading
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING
 
 from tui_chat.config.values import ProviderConfig
 from tui_chat.core.errors import ConfigurationError
+from tui_chat.core.record import record
 
 if TYPE_CHECKING:
     from subprocess import Popen
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 COMMAND_TIMEOUT_S = 30.0
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class FoundKey:
     get: Callable[[], str | None] = field(repr=False)
     """Returns the key, `None` when none is configured; may run a command. Raises ConfigurationError."""

@@ -8,7 +8,7 @@ import logging
 import os
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import UTC, datetime
 from decimal import Decimal
 from io import TextIOWrapper
@@ -27,6 +27,7 @@ from tui_chat.core.counter import Clock
 from tui_chat.core.errors import ConfigurationError, StorageError
 from tui_chat.core.model import Model
 from tui_chat.core.ports import Provider, Providers, Store
+from tui_chat.core.record import record
 from tui_chat.core.services import Services
 from tui_chat.paths import Home, find_home, make_private_folder, open_private, readable_by_others
 from tui_chat.providers.demo_models import demo_models
@@ -47,7 +48,7 @@ class SystemClock:
         return time.monotonic()
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Ground:
     """What every command stands on: files, configuration, the models, and how to reach them."""
 
@@ -171,7 +172,7 @@ def _warm() -> None:
     warm()
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class _LateExporter:
     """The exporter, loaded with the first export."""
 
@@ -183,7 +184,7 @@ class _LateExporter:
         return FileExporter(self.store).write(conversation_id, format_name)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class _ProvidersWithKeys:
     """Providers whose end also ends the commands that fetch keys: the loop would wait for their threads."""
 
@@ -199,7 +200,7 @@ class _ProvidersWithKeys:
         await self.providers.aclose()
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class _Plan:
     """One provider, as the catalog and as the network see it."""
 

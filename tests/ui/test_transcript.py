@@ -12,6 +12,7 @@ from tests.loopback import Head, WaitFor, chat_chunk, chat_stream
 from tests.store.made import HandClock, chat_named, finish, turn_in
 from tests.ui.conftest import Driver, Program
 from tui_chat.core.conversation import Turn
+from tui_chat.core.errors import StorageError
 from tui_chat.store.conversations import open_store
 from tui_chat.ui.widgets.transcript.widget import Transcript
 
@@ -96,14 +97,36 @@ async def test_the_estimate_counts_what_was_not_read_too(program):
     remember(program, 60)
     async with program.running() as driver:
         await open_first(driver)
-        await driver.until(lambda: driver.shows("tok in"))
-        whole = driver.screen.pane._accounts
-        await driver.until(lambda: whole._tokens_in > 60 * 50)
-        page_wise = whole._tokens_in
-        session = driver.screen.pane.session
-        driver.screen.pane._sessions._read_all(session)
-        whole.estimate(session, "")
-        assert whole._tokens_in == page_wise
+        pane = driver.screen.pane
+        await driver.until(lambda: pane._accounts._tokens_in > 60 * 50)
+        pane._services.counter.load()
+        page_wise = pane._accounts.count(pane._accounts.sending(pane.session, "")).tokens
+        pane._sessions._read_all(pane.session)
+        assert pane._accounts.count(pane._accounts.sending(pane.session, "")).tokens == page_wise
+
+
+async def test_an_estimate_that_took_long_is_not_shown_in_another_conversation(program):
+    remember(program, 60)
+    async with program.running() as driver:
+        transcript = await open_first(driver)
+        pane, counting, go = driver.screen.pane, threading.Event(), threading.Event()
+        real = pane._accounts.count
+
+        def slow(sending):
+            counting.set()
+            go.wait(5)
+            return real(sending)
+
+        pane._accounts.count = slow
+        pane._accounts._known = None
+        pane.plan_estimate(0.0)
+        await driver.until(counting.is_set)
+        pane._accounts.count = real
+        await driver.press("ctrl+n")
+        await driver.until(lambda: not transcript.display and pane._accounts._tokens_in < 100)
+        go.set()
+        await driver.app.workers.wait_for_complete()
+        assert pane._accounts._tokens_in < 100
 
 
 @pytest.mark.parametrize("seed", range(4))
@@ -136,10 +159,10 @@ def whole_text(transcript: Transcript) -> list[str]:
     look = transcript._current_look()
     assert look is not None
     rows: list[str] = []
-    for view in transcript._turns:
+    for view in transcript._flow.turns:
         view.ensure(look, 0, 10_000)
         rows += [view.strip(look, y).text[: look.full_width - 1].strip("▌ ") for y in range(view.height)]
-    transcript._update(everything=True)
+    transcript._update()
     return rows
 
 
@@ -269,3 +292,181 @@ async def test_the_thinking_unfolds_with_a_click_and_keeps_its_place(program):
         await driver.until(lambda: driver.shows("I think so"))
         await driver.pilot.click(driver.screen.pane.transcript, offset=(5, row))
         await driver.until(lambda: not driver.shows("I think so"))
+
+
+async def test_a_prompt_sent_while_reading_back_goes_to_the_end(program):
+    remember(program, 10)
+    program.server.enqueue([SSE, chat_stream(["at the end"])])
+    async with program.running() as driver:
+        transcript = await open_first(driver)
+        transcript.scroll_relative(y=-100, animate=False)
+        await driver.pilot.pause()
+        await driver.ask("hi")
+        await driver.until(lambda: driver.idle and driver.shows("at the end"))
+        assert transcript.following
+
+
+async def test_after_reading_back_in_one_conversation_another_opens_at_its_end(program):
+    remember(program, 2, "short", answer="line\n\n" * 120)
+    remember(program, 60, "long")
+    async with program.running() as driver:
+        transcript = await open_first(driver)
+        for key in ("down", "up", "down"):
+            transcript.scroll_to(y=0, animate=False)
+            await driver.press("ctrl+s", key, "enter")
+            await driver.until(lambda: transcript.following)
+        assert not transcript.more_below
+
+
+async def test_a_branch_from_an_early_prompt_survives_a_look_elsewhere(program):
+    remember(program, 50)
+    remember(program, 1, "other")
+    program.server.enqueue([SSE, chat_stream(["the branch"])])
+    async with program.running() as driver:
+        await driver.press("ctrl+s", "down", "enter")
+        await driver.until(lambda: driver.shows("End of 49."))
+        transcript = driver.screen.pane.transcript
+        while transcript.shown[0].text.split()[1] != "0":
+            transcript.scroll_to(y=0, animate=False)
+            await driver.pilot.pause()
+        for _ in range(45):
+            await driver.press("alt+up")
+        await driver.press("ctrl+t", "e")
+        await driver.until(lambda: driver.prompt == "Question 4")
+        await driver.press("ctrl+s", "up", "enter")
+        await driver.until(lambda: driver.shows("End of 0."))
+        await driver.press("ctrl+s", "down", "enter")
+        await driver.until(lambda: driver.prompt == "Question 4")
+        await driver.press("enter")
+        await driver.until(lambda: driver.idle and driver.shows("the branch"))
+        assert [completion.text.split()[0] for completion in transcript.shown[-2:]] == ["Answer", "the"]
+
+
+async def test_page_after_page_up_nothing_is_skipped_while_older_turns_come_in(program):
+    remember(program, 80)
+    async with program.running() as driver:
+        transcript = await open_first(driver)
+        await driver.until(lambda: driver.shows("End of 79."))
+        await driver.press("ctrl+t")
+        while transcript.scroll_y or transcript.shown[0].text.split()[1] != "0":
+            before = [line for line in in_view(driver) if line]
+            await driver.press("pageup")
+            await driver.pilot.pause()
+            assert set(before) & {line for line in in_view(driver) if line.strip("▌ ")}, "the pages do not overlap"
+
+
+@pytest.mark.parametrize("pieces", [2, 20])
+async def test_the_end_of_a_long_paragraph_does_not_move_who_reads_back_in_it(program, pieces):
+    sentences = [f"Sentence {n} says something. " for n in range(400 * pieces)]
+    gate = threading.Event()
+    chunks = [chat_chunk("".join(sentences[at : at + 400])) for at in range(0, len(sentences), 400)]
+    program.server.enqueue([SSE, *chunks, WaitFor(gate), chat_stream(["The end."])])
+    async with program.running() as driver:
+        await driver.ask("a long one")
+        transcript = driver.screen.pane.transcript
+        await driver.until(lambda: driver.shows(f"Sentence {len(sentences) - 1}"), timeout_s=30)
+        transcript.scroll_relative(y=-42, animate=False)
+        await driver.pilot.pause()
+        before = in_view(driver)[:-2]
+        gate.set()
+        await driver.until(lambda: driver.idle, timeout_s=30)
+        assert in_view(driver)[:-2] == before
+
+
+async def test_a_selection_stays_on_its_words_when_heights_above_it_are_corrected(program):
+    remember(program, 60, answer="# Head {n}\n\n" * 12 + "the words {n} to keep")
+    async with program.running() as driver:
+        transcript = await open_first(driver)
+        await driver.until(lambda: driver.shows("the words 59"))
+        row = next(y for y, line in enumerate(in_view(driver)) if "the words 59" in line)
+        await driver.pilot.mouse_down(transcript, offset=(2, row))
+        await driver.pilot.hover(transcript, offset=(13, row))
+        await driver.pilot.mouse_up(transcript, offset=(13, row))
+        assert driver.screen.get_selected_text() == "the words 59"
+        for _ in range(12):
+            transcript.scroll_relative(y=-60, animate=False)
+            await driver.pilot.pause()
+        assert len(transcript.shown) > 20, "older turns came in"
+        assert driver.screen.get_selected_text() == "the words 59"
+
+
+async def test_selecting_everything_copies_every_row_of_what_was_never_drawn(program):
+    remember(program, 18, answer="\n\n".join(f"# Head {{n}}-{at}" for at in range(30)))
+    async with program.running() as driver:
+        transcript = await open_first(driver)
+        driver.screen.selections = {transcript: Selection(None, None)}
+        words = driver.screen.get_selected_text()
+        assert words is not None
+        assert words.count("Head") == 18 * 30
+
+
+async def test_older_turns_that_could_not_be_read_once_are_read_later(program):
+    remember(program, 60)
+    async with program.running() as driver:
+        transcript = await open_first(driver)
+        pane = driver.screen.pane
+        real = pane._store.page
+
+        def fails(*_args: object, **_options: object):
+            raise StorageError("the disk is away")
+
+        pane._store.page = fails
+        transcript.scroll_to(y=0, animate=False)
+        await driver.until(lambda: driver.shows("the disk is away"))
+        pane._store.page = real
+        await driver.until(lambda: not transcript._asked_earlier)
+        transcript.scroll_to(y=1, animate=False)
+        await driver.until(lambda: len(transcript.shown) > 20)
+
+
+async def test_code_far_above_is_found_though_nothing_of_it_was_read(program):
+    remember(program, 1, "code", answer="```python\nfar = 1\n```")
+    store = open_store(program.home / "chats.db", HandClock())
+    chat = store.conversations()[0]
+    turns = store.path(chat.id)
+    conversation = store.conversation(chat.id)
+    assert conversation is not None
+    store.delete_conversation(chat.id).result()
+    for n in range(60):
+        turn = turn_in(conversation, f"Question {n}", continues=turns[-1].completions[0])
+        finish(turn.completions[0], "Only words.")
+        turns.append(turn)
+    store.import_trees([(conversation, turns)])
+    store.close()
+    async with program.running() as driver:
+        transcript = await open_first(driver)
+        await driver.press("ctrl+t", "left_curly_bracket")
+        await driver.until(lambda: driver.shows("far = 1"))
+        assert transcript.code_in_hand == "far = 1\n"
+        await driver.press("left_curly_bracket")
+        await driver.until(lambda: driver.shows("No code above."))
+
+
+async def test_what_is_half_typed_stays_when_another_branch_is_shown(program):
+    for words in ("first", "second"):
+        program.server.enqueue([SSE, chat_stream([words])])
+    async with program.running() as driver:
+        await driver.ask("question")
+        await driver.until(lambda: driver.idle and driver.shows("first"))
+        await driver.press("ctrl+t", "e")
+        await driver.ask(" again")
+        await driver.until(lambda: driver.idle and driver.shows("second"))
+        await driver.type("half")
+        await driver.press("ctrl+t", "left_square_bracket")
+        await driver.until(lambda: driver.shows("first"))
+        assert driver.prompt == "half"
+
+
+async def test_without_colour_nothing_of_the_transcript_has_one_and_no_control_character_is_painted(
+    program, monkeypatch
+):
+    monkeypatch.setenv("NO_COLOR", "1")
+    remember(program, 1, answer="red \x1b[31m and \u202e and \x9b `code`\n\n```python\nx = '\x1b]0;t'\n```")
+    async with program.running() as driver:
+        transcript = await open_first(driver)
+        await driver.until(lambda: driver.shows("and"))
+        segments = [segment for strip in transcript._painted for segment in strip]
+        assert [segment.text for segment in segments if not segment.text.isprintable()] == []
+        colours = {c.triplet for s in segments if s.style for c in (s.style.color, s.style.bgcolor) if c is not None}
+        assert colours
+        assert all(triplet is not None and triplet.red == triplet.green == triplet.blue for triplet in colours)

@@ -7,7 +7,7 @@ has none until the user says so. Wrong money is worse than no money.
 
 import difflib
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from decimal import Decimal
 from urllib.parse import urlsplit
 
@@ -16,11 +16,12 @@ from tui_chat.catalog.table import Row
 from tui_chat.core.errors import ConfigurationError
 from tui_chat.core.model import Model, Params
 from tui_chat.core.pricing import Price
+from tui_chat.core.record import record
 
 DEMO = "demo"
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class ProviderEntry:
     """One provider as configuration, preset and keys together make it."""
 
@@ -42,7 +43,7 @@ class ProviderEntry:
     usd_rate: Decimal | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class ModelOverride:
     """What the user says of one model."""
 

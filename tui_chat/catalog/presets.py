@@ -5,10 +5,11 @@ and the compiled module is there at once where a TOML reader would have to be lo
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+
+from tui_chat.core.record import record
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Preset:
     base_url: str
     """For kind openai up to the folder that holds /chat/completions."""

@@ -2,16 +2,16 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
 
 from tui_chat.core.pricing import Price, Window
+from tui_chat.core.record import record
 
 _FILE = Path(__file__).with_name("table.json")
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Row:
     context_window: int | None
     price: Price

@@ -1,6 +1,6 @@
 """The answers of `ask`: shown while they run, judged when they ended."""
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from decimal import Decimal
 
 from tui_chat.commands.output import Stdout
@@ -9,6 +9,7 @@ from tui_chat.core.completion import Completion
 from tui_chat.core.conversation import Conversation
 from tui_chat.core.errors import ChatError, ConfigurationError
 from tui_chat.core.pricing import NOTHING
+from tui_chat.core.record import entity
 from tui_chat.core.safe_text import safe
 from tui_chat.interchange.records import (
     NO_USAGE,
@@ -23,7 +24,7 @@ from tui_chat.interchange.records import (
 _ORDER = (130, 2, 1, 3, 0)
 
 
-@dataclass(slots=True)
+@entity
 class Answer:
     """One `-m`: a completion, or the reason why there is none."""
 

@@ -9,7 +9,6 @@ import json
 import sys
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass
 from decimal import Decimal
 
 from tui_chat.bootstrap import Ground
@@ -26,6 +25,7 @@ from tui_chat.core.events import StreamEvent, TextDelta, Waiting
 from tui_chat.core.message import BlobPart
 from tui_chat.core.model import Model
 from tui_chat.core.ports import Paint, Store
+from tui_chat.core.record import record
 
 CLOSED = 141
 """The exit code when nobody reads stdout any more."""
@@ -34,7 +34,7 @@ _PATIENCE_S = 1.0
 _UNSAVED = "not saved"
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class AskOptions:
     prompt: str | None
     models: tuple[str, ...]

@@ -10,7 +10,7 @@ month; a price table to fetch) and accepted where nothing is lost by it (`warn_a
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -50,10 +50,11 @@ from tui_chat.config.values import (
 from tui_chat.core.errors import ConfigurationError
 from tui_chat.core.keymap import KEYMAP
 from tui_chat.core.pricing import Price, Tier, Window
+from tui_chat.core.record import record
 from tui_chat.core.settings import UISettings
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class _Key:
     read: Reader
     words: str

@@ -6,7 +6,6 @@ A wrong value is never shown: it may be a key.
 import math
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -14,9 +13,10 @@ from typing import Any
 from tui_chat.config.values import Secret
 from tui_chat.core.errors import ConfigurationError
 from tui_chat.core.model import Params
+from tui_chat.core.record import record
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Place:
     """A value's place in the file, to name it in an error."""
 

@@ -1,12 +1,13 @@
 """What config.toml says, as frozen dataclasses. The defaults stand here and nowhere else."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from decimal import Decimal
 from typing import Literal
 
 from tui_chat.core.model import Params
 from tui_chat.core.pricing import Price
+from tui_chat.core.record import record
 from tui_chat.core.settings import UISettings
 
 KINDS = ("openai", "openai-responses", "anthropic", "gemini", "ollama", "demo")
@@ -35,7 +36,7 @@ class Secret:
         return hash(self._text)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Pricing:
     like: Literal["list"] | None = None
     multiplier: Decimal | None = None
@@ -43,13 +44,13 @@ class Pricing:
     usd_rate: Decimal | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Limits:
     requests_per_min: int | None = None
     tokens_per_min: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class ProviderConfig:
     """`None` = not said: the preset of the same name holds, where there is one."""
 
@@ -65,7 +66,7 @@ class ProviderConfig:
     pricing: Pricing = Pricing()
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class ModelConfig:
     price: Price | None = None
     """Only what the user set; `None` when that is nothing."""
@@ -75,7 +76,7 @@ class ModelConfig:
     params: Params = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Network:
     connect_timeout_s: float = 5.0
     first_token_timeout_s: float = 120.0
@@ -83,7 +84,7 @@ class Network:
     max_retries: int = 2
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Budget:
     per_answer_usd: float | None = None
     per_chat_usd: float | None = None
@@ -94,12 +95,12 @@ class Budget:
     per_answer_tokens: int = 20_000
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Prices:
     url: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Config:
     default_model: str | None = None
     compare_models: tuple[str, ...] = ()

@@ -1,13 +1,14 @@
 """A limit on what may be spent, held inside the answer: the stream is cut when the running cost reaches it."""
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from decimal import Decimal
 
 from tui_chat.core.completion import Completion
 from tui_chat.core.format import amount
+from tui_chat.core.record import entity
 
 
-@dataclass(slots=True)
+@entity
 class SpendLimit:
     """A cap in USD over one answer, or over all answers that share the object (`ask --max-cost`)."""
 

@@ -7,7 +7,7 @@ thousand deltas is counted once; of a flood no look counts more than a slice, an
 
 from array import array
 from collections import deque
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime
 from decimal import Decimal
 from enum import Enum
@@ -30,6 +30,7 @@ from tui_chat.core.events import (
 )
 from tui_chat.core.model import Model, Params
 from tui_chat.core.pricing import NOTHING, Cost, cost_of
+from tui_chat.core.record import entity
 from tui_chat.core.request import Request
 from tui_chat.core.usage import CountedUsage, Usage, UsageSource
 
@@ -130,7 +131,7 @@ class Log:
         return self.size > 0
 
 
-@dataclass(slots=True)
+@entity
 class _Count:
     """The tokens of one growing text, counted when asked."""
 
@@ -160,7 +161,7 @@ class _Count:
         return min(self.log.size, COUNTED_AT_MOST if exact else COUNTED_AT_ONCE) - self.fed
 
 
-@dataclass(slots=True, eq=False)
+@entity
 class Completion:
     """One answer of one model to one turn, running or done."""
 

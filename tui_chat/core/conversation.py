@@ -9,7 +9,7 @@ prompt goes on from: mostly the same, but an answer that came to nothing stays i
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import UTC, datetime
 from itertools import pairwise
 from typing import overload
@@ -17,11 +17,12 @@ from typing import overload
 from tui_chat.core.completion import Completion
 from tui_chat.core.message import BlobPart
 from tui_chat.core.model import Params
+from tui_chat.core.record import entity, record
 
 TITLE_LENGTH = 60
 
 
-@dataclass(slots=True, eq=False)
+@entity
 class Conversation:
     id: str
     title: str
@@ -40,7 +41,7 @@ class Conversation:
     """False until the first send: an empty conversation is never written."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class ConversationRow:
     """A line of the sidebar."""
 
@@ -55,7 +56,7 @@ Listed = tuple[str, str, str]
 """Id, title and `updated_at` of a conversation, as ISO 8601 in UTC with microseconds, which sorts as the times do."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class ListingChanges:
     """What a `Listing` has to learn to be up to date."""
 
@@ -140,7 +141,7 @@ class Listing(Sequence[ConversationRow]):
         self.version = changes.version
 
 
-@dataclass(slots=True, eq=False)
+@entity
 class Turn:
     id: str
     conversation_id: str
@@ -187,7 +188,7 @@ class Turn:
         return next((c for c in self.completions if c.id == completion_id), None)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Page:
     """Some turns of a path that follow one another, oldest first."""
 

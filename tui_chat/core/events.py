@@ -1,10 +1,10 @@
 """What a stream can say. Wire formats turn bytes into these; `Completion.apply` folds them into an answer."""
 
-from dataclasses import dataclass
 from decimal import Decimal
 from typing import Literal
 
 from tui_chat.core.errors import ErrorKind
+from tui_chat.core.record import record
 from tui_chat.core.usage import Usage
 
 FinishReason = Literal[
@@ -20,7 +20,7 @@ FinishReason = Literal[
 ]
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class ResponseStarted:
     """The server answered, or named itself: what it calls this answer and the model that serves it."""
 
@@ -28,17 +28,17 @@ class ResponseStarted:
     model: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class TextDelta:
     text: str
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class ReasoningDelta:
     text: str
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class ToolCallDelta:
     """A piece of a tool call. We offer no tools, but gateways send them: they are counted, not run."""
 
@@ -46,21 +46,21 @@ class ToolCallDelta:
     arguments: str
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class UsageUpdate:
     """A cumulative snapshot; it replaces what came before."""
 
     usage: Usage
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class BilledCost:
     """What the provider itself says this answer cost, in USD."""
 
     amount: Decimal
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Waiting:
     """The request failed before any text and will be sent again after `wait_s` seconds."""
 
@@ -75,14 +75,14 @@ class Waiting:
     """The attempt that failed may have reached the model: it can have cost its input."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Unreadable:
     """Events that could not be parsed and were skipped."""
 
     count: int
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Finished:
     """The model's answer is whole; usage, cost and the server's farewell may still follow."""
 

@@ -3,10 +3,10 @@
 Quality marks: `~` estimated, `$?` unknown, `free` an explicit zero price, `–` nothing was charged, `play` demo money.
 """
 
-from dataclasses import dataclass
 from decimal import ROUND_HALF_EVEN, Decimal
 
 from tui_chat.core.pricing import Cost
+from tui_chat.core.record import record
 
 _SMALLEST = Decimal("0.000001")
 _CENT = Decimal("0.01")
@@ -43,7 +43,7 @@ def cost(value: Cost) -> str:
     return f"{mark}{amount(value.amount, value.currency)}"
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Spent:
     """A total of costs; play money is never part of it."""
 

@@ -4,15 +4,15 @@ Ids never change; users rebind them in `[keys]`. `later` marks ids that the cont
 they may stand in a configuration, and appear nowhere else.
 """
 
-from dataclasses import dataclass
 from typing import Literal
 
+from tui_chat.core.record import record
 from tui_chat.core.settings import UISettings
 
 Place = Literal["anywhere", "prompt", "transcript", "conversations"]
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Key:
     id: str
     keys: str

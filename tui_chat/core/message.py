@@ -1,17 +1,18 @@
 """What goes over the wire: roles, parts, messages. A message is only a projection of the turns (see `context.py`)."""
 
-from dataclasses import dataclass
 from typing import Literal
+
+from tui_chat.core.record import record
 
 Role = Literal["system", "user", "assistant"]
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class TextPart:
     text: str
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class BlobPart:
     """A file or picture sent along with a prompt."""
 
@@ -28,7 +29,7 @@ class BlobPart:
 Part = TextPart | BlobPart
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Message:
     role: Role
     parts: tuple[Part, ...]

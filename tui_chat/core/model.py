@@ -1,14 +1,15 @@
 """A model as the user picks it: `provider/model`, what it costs, whether it can be used now."""
 
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from tui_chat.core.pricing import Price
+from tui_chat.core.record import record
 
 Params = dict[str, object]
 """Sampling parameters as the wire takes them; only those that somebody set."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Model:
     provider: str
     """The provider's id, e.g. `openai`."""

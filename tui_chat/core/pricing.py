@@ -4,11 +4,12 @@ A `Price` is what one model costs; it rides in the request and is stored with th
 cannot rewrite history. `cost_of` is the one place where tokens become money. Nothing is rounded before display.
 """
 
-from dataclasses import dataclass, fields, replace
+from dataclasses import fields, replace
 from datetime import datetime, time
 from decimal import Decimal
 from typing import Any, Literal
 
+from tui_chat.core.record import record
 from tui_chat.core.usage import CountedUsage
 
 CostQuality = Literal["reported", "estimated", "unknown"]
@@ -19,7 +20,7 @@ _DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 _DAY_NAMES = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Tier:
     """Above `above_tokens` of input the whole request is charged at these prices."""
 
@@ -29,7 +30,7 @@ class Tier:
     cached_input_per_mtok: Decimal | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Window:
     """A time of day (UTC) on some weekdays at which every price is multiplied.
 
@@ -77,7 +78,7 @@ def _weekday(text: str) -> int:
     raise ValueError(f"{text.strip()!r} is no weekday; write mon, tue, wed, thu, fri, sat or sun")
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Price:
     """What one model costs, per million tokens. `None` = not known."""
 
@@ -168,7 +169,7 @@ def _text(value: object) -> object:
     return str(value) if isinstance(value, Decimal) else value
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Cost:
     """What one answer cost. `amount` is `None` when no price is known."""
 

@@ -1,12 +1,11 @@
 """What a provider is asked."""
 
-from dataclasses import dataclass
-
 from tui_chat.core.message import Message
 from tui_chat.core.model import Model, Params
+from tui_chat.core.record import record
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Request:
     """Everything a provider needs to answer."""
 

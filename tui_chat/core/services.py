@@ -1,15 +1,15 @@
 """What the screen is handed: everything it may use, and nothing that knows a socket or a table."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from tui_chat.core.chat import Chat
 from tui_chat.core.counter import Clock, TokenCounter
 from tui_chat.core.ports import Exporter, ModelCatalog, Store
+from tui_chat.core.record import record
 from tui_chat.core.settings import UISettings
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Services:
     chat: Chat
     store: Store

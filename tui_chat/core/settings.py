@@ -1,10 +1,12 @@
 """What the user may set about the screen; parsed by `config.py`, handed in by bootstrap."""
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Literal
 
+from tui_chat.core.record import record
 
-@dataclass(frozen=True, slots=True)
+
+@record
 class UISettings:
     theme: str = "textual-dark"
     """`textual-dark` and `textual-light` mean our own dark and light; any other Textual theme by its name."""

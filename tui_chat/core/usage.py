@@ -4,13 +4,15 @@
 includes reasoning, whatever the provider's own convention; wire formats normalise once, at the edge.
 """
 
-from dataclasses import dataclass, fields, replace
+from dataclasses import fields, replace
 from typing import Literal
+
+from tui_chat.core.record import record
 
 UsageSource = Literal["reported", "estimated", "partial"]
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Usage:
     input_tokens: int | None = None
     """Everything that was sent, cached tokens included."""
@@ -48,7 +50,7 @@ class Usage:
         )
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class CountedUsage:
     """What one answer used, with the quality of each figure."""
 

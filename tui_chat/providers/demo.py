@@ -13,7 +13,6 @@ import json
 import os
 import re
 from collections.abc import AsyncGenerator, Callable, Iterator
-from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
 from itertools import cycle
@@ -23,6 +22,7 @@ from tui_chat.core.events import StreamEvent
 from tui_chat.core.ids import new_id
 from tui_chat.core.keymap import KEYMAP, Place, shown
 from tui_chat.core.message import Message
+from tui_chat.core.record import record
 from tui_chat.core.request import Request
 from tui_chat.core.safe_text import one_line
 from tui_chat.providers.demo_models import VOICES, Voice
@@ -43,7 +43,7 @@ _VARIABLE = re.compile(r"\$[A-Z]+")
 _PIECE = re.compile(r"[^\S\n]*\w{1,9}|[^\S\n]*[^\w\s]{1,3}|\s+")
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class _Subject:
     """A script, and the words of a prompt that ask for it."""
 
@@ -121,8 +121,8 @@ class DemoProvider:
         pace = _Pace(voice, self._speed)
         for packet in _packets(self._chunks(voice, request)):
             await pace.wait()
-            for record in framer.feed(packet):
-                for event in decoder.feed(record):
+            for line in framer.feed(packet):
+                for event in decoder.feed(line):
                     yield event
         for event in decoder.close():
             yield event

@@ -1,13 +1,13 @@
 """The built-in models and their play prices, apart from what they say: each start lists them, few answers need them."""
 
-from dataclasses import dataclass
 from decimal import Decimal
 
 from tui_chat.core.model import Model
 from tui_chat.core.pricing import Price
+from tui_chat.core.record import record
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Voice:
     """How one of the models talks."""
 

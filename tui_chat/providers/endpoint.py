@@ -4,14 +4,16 @@ They stand apart from the wire formats, which the first paint does not need.
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
+
+from tui_chat.core.record import record
 
 
 def _no_key() -> str | None:
     return None
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Endpoint:
     """One configured provider."""
 
@@ -29,7 +31,7 @@ class Endpoint:
     models: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Network:
     """`[network]` of the configuration, and what only tests change."""
 

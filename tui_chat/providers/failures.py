@@ -10,10 +10,10 @@ Azure, Mistral and DeepSeek send (read 2026-11).
 import json
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from html import unescape
 
 from tui_chat.core.errors import ErrorKind, ProviderError
+from tui_chat.core.record import record
 from tui_chat.core.safe_text import one_line
 from tui_chat.providers.retry import Outcome, waiting_hint_s
 
@@ -21,7 +21,7 @@ WORDS = 240
 """Characters of the server's own words in a message."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class ErrorWords:
     """What an error body says."""
 
@@ -180,7 +180,7 @@ def _unwrapped(value: object) -> object:
     return value[0] if isinstance(value, list) and value else value
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Place:
     """Who was asked, for messages."""
 

@@ -17,7 +17,7 @@ Vercel's gateway for Gemini too (it is more than the whole): both confirmed by w
 import base64
 import json
 import re
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from decimal import Decimal
 
 from tui_chat.core.errors import ProviderError
@@ -34,6 +34,7 @@ from tui_chat.core.events import (
     UsageUpdate,
 )
 from tui_chat.core.message import BlobPart, Message, Part, TextPart
+from tui_chat.core.record import record
 from tui_chat.core.request import Request
 from tui_chat.core.usage import Usage
 from tui_chat.providers.failures import ErrorWords, ReportedError, is_html, read_error
@@ -70,7 +71,7 @@ _TICKS = Decimal(10) ** 10
 _MOST_USD = Decimal(100_000)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class OpenAIChat:
     """`POST /chat/completions`, streamed."""
 

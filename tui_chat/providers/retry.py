@@ -6,15 +6,17 @@ cap is not retried in vain, and a wait that is too long is told instead of slept
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from email.utils import parsedate_to_datetime
+
+from tui_chat.core.record import record
 
 LONGEST_BACKOFF_S = 8.0
 LONGEST_HINT_S = 60.0
 """A server that asks for a longer wait is not retried."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Outcome:
     """What the policy has to know of a failed attempt. The default is a failure that is never retried."""
 

@@ -7,10 +7,11 @@ stream. A decoder never raises while it is fed: an error that the server reports
 `close`, so that text which came in the same event is not lost.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import NamedTuple, Protocol
 
 from tui_chat.core.events import FinishReason, StreamEvent
+from tui_chat.core.record import record
 from tui_chat.core.request import Request
 
 
@@ -22,7 +23,7 @@ class Record(NamedTuple):
     data: str
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class WireRequest:
     """What is posted."""
 

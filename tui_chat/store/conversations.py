@@ -4,12 +4,11 @@ What a write needs is taken from the domain objects when it is called for, becau
 thread only sees plain values.
 """
 
-import hashlib
 import sqlite3
 import threading
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -21,6 +20,7 @@ from tui_chat.core.errors import StorageError
 from tui_chat.core.format import Spent
 from tui_chat.core.ids import new_id
 from tui_chat.core.message import BlobPart
+from tui_chat.core.record import entity
 from tui_chat.store import ledger, presence, recovery, rows
 from tui_chat.store.database import Database
 from tui_chat.store.migrations import version_of
@@ -89,7 +89,7 @@ def open_store(path: Path, clock: Clock, on_failure: Callable[[StorageError], No
     return SQLiteStore(path, clock, on_failure)
 
 
-@dataclass(slots=True, eq=False)
+@entity
 class _Draft:
     """A draft on its way to the disk."""
 
@@ -747,6 +747,8 @@ def _put_text(connection: sqlite3.Connection, text: str | None) -> str | None:
 
 def _put_blob(connection: sqlite3.Connection, data: bytes) -> str:
     """Store bytes under their hash, once; return the hash."""
+    import hashlib  # loads OpenSSL, which a start need not wait for
+
     digest = hashlib.sha256(data).hexdigest()
     if connection.execute("SELECT 1 FROM blobs WHERE sha256 = ?", (digest,)).fetchone() is None:
         connection.execute("INSERT INTO blobs (sha256, data) VALUES (?, ?)", (digest, data))

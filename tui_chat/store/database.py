@@ -19,11 +19,11 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from contextlib import closing, contextmanager, suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
 from tui_chat.core.errors import StorageError
+from tui_chat.core.record import entity
 from tui_chat.store import faults
 from tui_chat.store.faults import LockedError, PassingError, storage_error
 from tui_chat.store.migrations import APPLICATION_ID, LATEST, MIGRATIONS, migrate, version_of
@@ -175,7 +175,7 @@ def _wait_at_most(connection: sqlite3.Connection, seconds: float) -> None:
     connection.execute(f"PRAGMA busy_timeout = {round(seconds * 1000)}")
 
 
-@dataclass(slots=True, eq=False)
+@entity
 class _Write:
     number: int
     work: Callable[[sqlite3.Connection], object]

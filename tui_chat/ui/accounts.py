@@ -3,16 +3,20 @@
 Settled figures come from the store when something changed; what runs now is added on top at each frame.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from datetime import datetime
 from decimal import Decimal
 
 from textual.content import Content
 
 from tui_chat.core.completion import Completion
-from tui_chat.core.conversation import Turn
+from tui_chat.core.conversation import Conversation, Turn
 from tui_chat.core.errors import ChatError
 from tui_chat.core.format import Spent, cost, total
+from tui_chat.core.message import BlobPart
+from tui_chat.core.model import Model
+from tui_chat.core.pricing import Cost
+from tui_chat.core.record import record
 from tui_chat.core.services import Services
 from tui_chat.ui.screens.status import context_gauge
 from tui_chat.ui.sessions import Session
@@ -26,6 +30,55 @@ _PAGE = 200
 """Turns counted at once of a history that was not read."""
 
 
+@record
+class Earlier:
+    """What stands before the turns that were read."""
+
+    model: Model
+    exact: bool
+    first_id: str
+    """The turn it stands before."""
+    tokens: int
+
+
+@record
+class Sending:
+    """What a send would put in, as it was at one moment: it may be counted while the session goes on."""
+
+    session: Session
+    conversation: Conversation
+    path: tuple[Turn, ...]
+    before: tuple[Turn, ...]
+    """The part of the path that is sent."""
+    earlier: bool
+    """The history has turns before the path."""
+    known: Earlier | None
+    model: Model
+    prompt: str
+    attachments: tuple[BlobPart, ...]
+
+    @property
+    def large(self) -> bool:
+        """True when counting it takes so long that it must not happen on the screen's thread."""
+        if self.earlier and (self.known is None or all(turn.id != self.known.first_id for turn in self.path)):
+            return True
+        size = len(self.prompt) + sum(len(part.data) for part in self.attachments)
+        for turn in reversed(self.path):
+            size += len(turn.prompt) + sum(len(each.text) for each in turn.completions if not each.running)
+            if size > _LARGE:
+                return True
+        return False
+
+
+@record
+class Counted:
+    """What a send would put in."""
+
+    tokens: int
+    price: Cost
+    earlier: Earlier | None
+
+
 class Accounts:
     """Totals and the estimate of the next send."""
 
@@ -34,8 +87,7 @@ class Accounts:
         self._glyphs = glyphs
         self._today, self._month, self._chat = Spent(), Spent(), Spent()
         self._tokens_in = 0
-        self._earlier = ("", "", 0)
-        """Model and turn for which the history before it was counted, and its tokens."""
+        self._known: Earlier | None = None
         self.to_send = Content("")
         """What sending costs at least, as the composer shows it."""
 
@@ -65,52 +117,56 @@ class Accounts:
     def month(self, running: Iterable[Completion]) -> Spent:
         return _with(self._month, running)
 
-    def is_large(self, session: Session, prompt: str) -> bool:
-        """Say whether counting the next send takes so long that it must not happen on the screen's thread."""
-        if session.earlier and self._known_earlier(session.path, session.model.name) is None:
-            return True
-        size = sum(
-            len(turn.prompt) + sum(len(c.text) for c in turn.completions if not c.running) for turn in session.path
+    def sending(self, session: Session, prompt: str) -> Sending:
+        """Note what a send would put in now."""
+        path = tuple(session.path)
+        before = tuple(session.before(session.editing)) if session.editing is not None else path
+        known = self._known if session.earlier else None
+        if known is not None and (known.model, known.exact) != (session.model, self._services.counter.loaded):
+            known = None
+        return Sending(session, session.conversation, path, before, session.earlier, known, session.model, prompt,
+                       session.attachments)  # fmt: skip
+
+    def count(self, sending: Sending) -> Counted:
+        """Count what a send would put in, history and attachments included; may run in another thread.
+
+        Raises StorageError when the history cannot be read.
+        """
+        earlier = self._earlier(sending) if sending.earlier else None
+        tokens, price = self._services.chat.estimate(
+            sending.conversation,
+            sending.before,
+            sending.prompt,
+            sending.model,
+            sending.attachments,
+            earlier_tokens=earlier.tokens if earlier is not None else 0,
         )
-        return size + len(prompt) + sum(len(part.data) for part in session.attachments) > _LARGE
+        return Counted(tokens, price, earlier)
 
-    def _known_earlier(self, path: Sequence[Turn], model_name: str) -> int | None:
-        """Return where in `path` stands the turn up to which the history was counted; `None` when it was not."""
-        name, first, _ = self._earlier
-        return next((at for at, turn in enumerate(path) if turn.id == first), None) if name == model_name else None
+    def _earlier(self, sending: Sending) -> Earlier:
+        """Count what stands before the turns that were read: page by page, and only what is not known."""
+        chat, path, model = self._services.chat, sending.path, sending.model
+        exact = self._services.counter.loaded
+        known = sending.known
+        at = None if known is None else next((at for at, turn in enumerate(path) if turn.id == known.first_id), None)
+        if known is not None and at is not None:
+            tokens = known.tokens - (chat.history_tokens(path[:at], path[at], model) if at else 0)
+            return Earlier(model, exact, path[0].id, tokens)
+        tokens, first, more = 0, path[0], True
+        while more:
+            page = self._services.store.page(sending.conversation.id, before=first, limit=_PAGE)
+            more = page.earlier
+            if page.turns:
+                tokens += chat.history_tokens(page.turns, first, model)
+                first = page.turns[0]
+        return Earlier(model, exact, path[0].id, tokens)
 
-    def _earlier_tokens(self, session: Session, path: Sequence[Turn]) -> int:
-        """Return what stands before the turns that were read, counted page by page and only once."""
-        chat, model = self._services.chat, session.model
-        at = self._known_earlier(path, model.name)
-        if at is not None:
-            count = self._earlier[2] - (chat.history_tokens(path[:at], path[at], model) if at else 0)
-        else:
-            count, first, earlier = 0, path[0], True
-            while earlier:
-                page = self._services.store.page(session.conversation.id, before=first, limit=_PAGE)
-                earlier = page.earlier
-                if page.turns:
-                    count += chat.history_tokens(page.turns, first, model)
-                    first = page.turns[0]
-        self._earlier = model.name, path[0].id, count
-        return count
-
-    def estimate(self, session: Session, prompt: str) -> None:
-        """Count what the next send would put in, history and attachments included."""
-        whole = list(session.path)
-        earlier = self._earlier_tokens(session, whole) if session.earlier else 0
-        path = session.before(session.editing) if session.editing is not None else whole
-        count, price = self._services.chat.estimate(
-            session.conversation,
-            path,
-            prompt,
-            session.model,
-            session.attachments,
-            earlier_tokens=earlier,
-        )
-        self._tokens_in = count
-        if not prompt and not session.path and not session.attachments:
+    def take(self, sending: Sending, counted: Counted) -> None:
+        """Show what was counted from now on."""
+        self._known = counted.earlier or self._known
+        self._tokens_in = counted.tokens
+        count, price = counted.tokens, counted.price
+        if not sending.prompt and not sending.path and not sending.attachments:
             self.to_send = styled("ready", "$fg2")
             return
         shown = cost(price)

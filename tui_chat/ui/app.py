@@ -74,6 +74,8 @@ class ChatApp(App[None]):
         binding("app.quit", "quit", priority=True),
     ]
 
+    _has_theme = False
+
     def __init__(self, services: Services, *, model: Model | None = None, conversation_id: str | None = None) -> None:
         super().__init__()
         self._services = services
@@ -86,6 +88,7 @@ class ChatApp(App[None]):
         glyphs = ASCII if services.settings.glyphs == "ascii" else UNICODE
         start = Start(model, conversation_id)
         self._chat_screen = ChatScreen(services, self.streams, self.frames, glyphs, self._keys, start)
+        self._control_filter = ControlFilter()  # one for all: what it filtered is cached under it
         self._asked_to_quit = False
         self._keyed_at_s = 0.0
 
@@ -94,12 +97,17 @@ class ChatApp(App[None]):
 
         Textual starts dark too, so there is nothing else to change.
         """
+        self._has_theme = True
         if theme in self.available_themes and theme != THEMES[0].name:
             self.theme = theme
-            return
-        self.set_reactive(App.theme, THEMES[0].name)
-        self.add_class(f"-theme-{THEMES[0].name}", update=False)
+        else:
+            self.set_reactive(App.theme, THEMES[0].name)
+            self.add_class(f"-theme-{THEMES[0].name}", update=False)
         self.stylesheet.set_variables(self.get_css_variables())
+
+    def get_css_variables(self) -> dict[str, str]:
+        """The colours of the theme; none before it is known, where Textual would work out those of its own theme."""
+        return super().get_css_variables() if self._has_theme else {}
 
     def get_theme_variable_defaults(self) -> dict[str, str]:
         """Our roles, for themes that do not know them."""
@@ -107,7 +115,7 @@ class ChatApp(App[None]):
 
     def get_line_filters(self) -> list[LineFilter]:
         """A last border: whatever a widget draws, no control character reaches the terminal."""
-        return [*super().get_line_filters(), ControlFilter()]
+        return [*super().get_line_filters(), self._control_filter]
 
     def get_default_screen(self) -> Screen[None]:
         return self._chat_screen
@@ -135,6 +143,10 @@ class ChatApp(App[None]):
         self.set_timer(_IDLE_S, self._load_when_idle)
 
     def _warm(self) -> None:
+        """Load what the first answer needs; runs in a thread."""
+        from tui_chat.ui.widgets.transcript.warm import warm
+
+        warm()
         self._services.warm()
 
     def _load_when_idle(self) -> None:

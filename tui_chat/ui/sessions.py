@@ -1,7 +1,7 @@
 """Conversations as they are open on the screen: the path in view, the model, what is queued and half typed."""
 
 from concurrent.futures import Future
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from tui_chat.core.chat import Chat
 from tui_chat.core.completion import Completion
@@ -9,13 +9,14 @@ from tui_chat.core.conversation import Conversation, Turn
 from tui_chat.core.message import BlobPart
 from tui_chat.core.model import Model
 from tui_chat.core.ports import ModelCatalog, Store
+from tui_chat.core.record import entity
 from tui_chat.ui.streams import Streams
 
 PAGE = 20
 """Turns that are read and shown at once."""
 
 
-@dataclass(slots=True, eq=False)
+@entity
 class Session:
     """One open conversation."""
 

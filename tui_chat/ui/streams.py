@@ -16,12 +16,13 @@ from tui_chat.core.chat import Chat
 from tui_chat.core.completion import Completion
 from tui_chat.core.conversation import Conversation, Turn
 from tui_chat.core.events import StreamEvent, TextDelta
+from tui_chat.core.record import record
 
 _YIELD_S = 0.008
 """How long a burst of events may keep the loop from serving keys."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Running:
     conversation: Conversation
     turn: Turn

@@ -3,9 +3,9 @@
 Every coloured state has a glyph and a word too.
 """
 
-from dataclasses import dataclass
-
 from textual.theme import Theme
+
+from tui_chat.core.record import record
 
 DARK = {
     "bg": "#15171c",
@@ -78,7 +78,7 @@ THEMES = (_theme("tui-chat-dark", DARK, dark=True), _theme("tui-chat-light", LIG
 ALIASES = {"textual-dark": "tui-chat-dark", "textual-light": "tui-chat-light"}
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Glyphs:
     """What is drawn for states and lines; each one cell wide."""
 

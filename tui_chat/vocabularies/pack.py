@@ -19,16 +19,16 @@ import sys
 import tarfile
 import zipfile
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from types import FunctionType
 
+from tui_chat.core.record import record
 from tui_chat.vocabularies import FOLDER, unpack
 
 ENCODINGS = ("o200k_base", "cl100k_base")
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Definition:
     """What tiktoken says about one encoding."""
 

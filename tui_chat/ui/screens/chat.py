@@ -5,7 +5,6 @@ Running answers belong to the app (`Streams`); what is done with one conversatio
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass
 from time import monotonic
 from typing import ClassVar
 
@@ -18,6 +17,7 @@ from textual.widget import Widget
 from tui_chat.core.completion import Completion
 from tui_chat.core.errors import ChatError
 from tui_chat.core.model import Model
+from tui_chat.core.record import record
 from tui_chat.core.safe_text import one_line
 from tui_chat.core.services import Services
 from tui_chat.ui.accounts import Accounts
@@ -39,7 +39,7 @@ _METER_S = 0.1
 _DOUBLE_S = 0.4
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Start:
     """What the command line asked for; by default a new conversation with the catalog's first model."""
 
@@ -50,6 +50,7 @@ class Start:
 class ChatScreen(Screen[None]):
     """The one screen of the program; everything else is a box over it."""
 
+    AUTO_FOCUS = "#prompt"
     BLANK = True  # see widgets/covered.py
     HORIZONTAL_BREAKPOINTS = [  # noqa: RUF012  Textual's own form
         (0, "-tiny"),
@@ -102,16 +103,30 @@ class ChatScreen(Screen[None]):
         self._footer = StatusFooter()
         self.set_class(glyphs is ASCII, "ascii")
         self._asked_to_delete = ""
-        self._reads_list = False
+        self._reads_list = self._just_styled = False
         self._stopped_at_s = self._status_at_s = float("-inf")
         self._status_stale = True
         """Something else than figures changed since footer and sidebar were drawn."""
 
     def compose(self) -> ComposeResult:
+        size = self.app.size
+        for length, breakpoints in (
+            (size.width, self.HORIZONTAL_BREAKPOINTS),
+            (size.height, self.VERTICAL_BREAKPOINTS),
+        ):  # Textual does this only after the first paint, and then styles everything again
+            self.add_class(max(each for each in breakpoints if each[0] <= length)[1], update=False)
         with CoveredHorizontal():
             yield self._sidebar
             yield self.pane
         yield self._footer
+        self._just_styled = True
+
+    def update_node_styles(self, animate: bool = True) -> None:  # noqa: FBT001, FBT002  Textual's signature
+        """Leave out what the first resume asks for: all was styled a moment ago, when it was mounted."""
+        if self._just_styled:
+            self._just_styled = False
+        else:
+            super().update_node_styles(animate)
 
     async def on_mount(self) -> None:
         self._refresh()
@@ -154,7 +169,7 @@ class ChatScreen(Screen[None]):
         self._frames.request()
 
     def _draw_status(self) -> None:
-        pane, session, view = self.pane, self.pane.session, self.pane.transcript.cursor
+        pane, session, view = self.pane, self.pane.session, self.pane.view
         running = [r.completion for r in self._streams.all]
         here = [r.completion for r in self._streams.in_conversation(session.conversation.id)]
         situation = Situation(
@@ -187,9 +202,9 @@ class ChatScreen(Screen[None]):
         return self.has_class("-narrow") or self.has_class("-tiny")
 
     def _place(self) -> str:
+        above = self.pane.list
         places: dict[Widget | None, str] = {
-            self.pane.transcript: "transcript",
-            self.pane.empty: "empty",
+            above: "empty" if above is self.pane.empty else "transcript",
             self._sidebar.list: "conversations",
             self._sidebar.filter: "filter",
         }
@@ -245,7 +260,7 @@ class ChatScreen(Screen[None]):
     def on_descendant_focus(self, event: events.DescendantFocus) -> None:
         if event.widget not in (self._sidebar.list, self._sidebar.filter):
             self._sidebar.clear_filter()
-        self.pane.transcript.set_class(event.widget is self.pane.transcript, "-keys")
+        self.pane.mark_focus(event.widget)
         self._request_status()
 
     def on_resize(self) -> None:
@@ -350,7 +365,8 @@ class ChatScreen(Screen[None]):
         await self.app.run_action(action, self.pane)
 
     def action_move_cursor(self, step: int) -> None:
-        self.pane.transcript.move_cursor(step)
+        if self.pane.view is not None:
+            self.pane.transcript.move_cursor(step)
 
     def action_toggle_focus(self) -> None:
         stop = self.pane.list

@@ -8,7 +8,7 @@ import asyncio
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from textual import on
 from textual.app import ComposeResult, SuspendNotSupported
@@ -27,10 +27,8 @@ from tui_chat.core.message import BlobPart
 from tui_chat.core.model import Model
 from tui_chat.core.services import Services
 from tui_chat.ui import clipboard
-from tui_chat.ui.accounts import Accounts
+from tui_chat.ui.accounts import Accounts, Counted, Sending
 from tui_chat.ui.browser import has_browser
-from tui_chat.ui.editor import edited
-from tui_chat.ui.screens.link_box import LinkBox, LinkChoice
 from tui_chat.ui.sessions import PAGE, Session, Sessions
 from tui_chat.ui.streams import Streams
 from tui_chat.ui.theme import Glyphs
@@ -41,11 +39,19 @@ from tui_chat.ui.widgets.empty_state import SAMPLE_PROMPT, EmptyState
 from tui_chat.ui.widgets.headline import BelowMark, Headline
 from tui_chat.ui.widgets.prompt_input import PromptInput
 from tui_chat.ui.widgets.row import joined, styled, text
-from tui_chat.ui.widgets.transcript.widget import Transcript
+
+if TYPE_CHECKING:
+    from tui_chat.ui.screens.link_box import LinkChoice
+    from tui_chat.ui.widgets.transcript.answer_rows import AnswerRows
+    from tui_chat.ui.widgets.transcript.widget import Transcript
 
 _ESTIMATE_S = 0.15
 _DRAFT_S = 0.5
 _TYPED_OUT_S = 1.0
+_AGAIN_S = 1.0
+"""Before older turns that could not be read are asked for again."""
+_CODE_PAGES = 10
+"""Pages of older turns that a look for code reads at once."""
 _CUT = ("cancelled", "error", "length", "budget", "interrupted")
 _BUSY = "An answer is running here; stop it first."
 
@@ -98,7 +104,7 @@ class ConversationPane(CoveredVertical):
         self._draft_timer: Timer | None = None
         self._estimate_timer: Timer | None = None
         self._headline = Headline()
-        self.transcript = Transcript(glyphs, keys)
+        self._transcript: Transcript | None = None
         self.empty = EmptyState(glyphs, keys)
         self._below = BelowMark(glyphs)
         self.prompt = PromptInput(services.store.prompts, keys_of("prompt.send", keys), keys_of("prompt.newline", keys))
@@ -106,7 +112,6 @@ class ConversationPane(CoveredVertical):
 
     def compose(self) -> ComposeResult:
         yield self._headline
-        yield self.transcript
         yield self.empty
         yield self._below
         yield self._composer
@@ -122,10 +127,10 @@ class ConversationPane(CoveredVertical):
             self._sessions.leave(before)
         self.session = session
         session.unseen = ""
-        self._guard(self._load_prompt)
+        if before is not session or not self.prompt.text:
+            self._guard(self._load_prompt)
         self._show_attachments()
-        shown = session.path[-PAGE:]
-        self.transcript.show(shown, earlier=session.earlier or len(shown) < len(session.path))
+        self._show_path()
         self.show_empty()
         self._show_queue()
         self.plan_estimate(0.0)
@@ -133,10 +138,21 @@ class ConversationPane(CoveredVertical):
         if refocus:
             self._focus(self.prompt)
 
+    def _show_path(self) -> None:
+        """Show the end of the path, as far back as the prompt that is being rewritten."""
+        session, start = self.session, max(0, len(self.session.path) - PAGE)
+        if session.editing is not None and session.editing in session.path:
+            start = min(start, session.path.index(session.editing))
+        shown = session.path[start:]
+        if shown or self._transcript is not None:
+            self.transcript.show(shown, earlier=session.earlier or start > 0)
+
     def show_empty(self) -> None:
         """Show the empty state where nothing was asked yet."""
         empty = not self.session.path
-        self.transcript.display, self.empty.display = not empty, empty
+        self.empty.display = empty
+        if not empty or self._transcript is not None:
+            self.transcript.display = not empty
         if empty:
             models = self._services.catalog.usable()
             self.empty.show(models, self.session.model, newcomer=self.newcomer, notes=self._services.notes)
@@ -150,20 +166,33 @@ class ConversationPane(CoveredVertical):
         self.plan_estimate(0.0)
 
     @property
+    def transcript(self) -> "Transcript":
+        """The turns; made for the first one, because what draws them takes a sixth of the start to load."""
+        if self._transcript is None:
+            from tui_chat.ui.widgets.transcript.widget import Transcript
+
+            self._transcript = Transcript(self._glyphs, self._keys)
+            _ = self.mount(self._transcript, before=self.empty)  # before its next message; nobody need wait
+        return self._transcript
+
+    @property
     def list(self) -> Widget:
         """What stands above the composer: the transcript, or the empty state."""
-        return self.transcript if self.transcript.display else self.empty
+        return self.empty if self._transcript is None or not self._transcript.display else self._transcript
+
+    @property
+    def view(self) -> "AnswerRows | None":
+        """The rows of the answer under the transcript's cursor."""
+        return self._transcript.cursor if self._transcript is not None else None
 
     @property
     def cursor(self) -> Completion | None:
         """The answer under the transcript's cursor."""
-        view = self.transcript.cursor
-        return view.completion if view is not None else None
+        return self.view.completion if self.view is not None else None
 
     @property
     def _turn(self) -> Turn | None:
-        view = self.transcript.cursor
-        return view.turn if view is not None else None
+        return self.view.turn if self.view is not None else None
 
     @property
     def _busy(self) -> bool:
@@ -171,9 +200,10 @@ class ConversationPane(CoveredVertical):
 
     def frame(self) -> bool:
         """Take what is new into view; say whether more frames are needed."""
-        active = self.transcript.take_frame()
+        turns = self._transcript
+        active = turns is not None and turns.take_frame()
         session = self.session
-        self._below.show(visible=self.transcript.more_below and self.transcript.display)
+        self._below.show(visible=turns is not None and turns.display and turns.more_below)
         self._headline.show(text(session.conversation.title, "b $fg"), self._accounts.gauge(session))
         trouble = self._store.trouble
         self._composer.show_trouble(trouble.message if trouble is not None else "")
@@ -191,12 +221,17 @@ class ConversationPane(CoveredVertical):
         self.app.clear_notifications()
         self.notify(words, markup=False, timeout=4)
 
-    def _guard(self, action: Callable[[], None]) -> None:
+    def _guard(self, action: Callable[[], object]) -> None:
         """Run something that reads the store; a failure is said, not raised."""
         try:
             action()
         except ChatError as failed:
             self.say(failed.message)
+
+    def mark_focus(self, widget: Widget) -> None:
+        """Let the transcript show whether it is the widget that has the focus."""
+        if self._transcript is not None:
+            self._transcript.set_class(widget is self._transcript, "-keys")
 
     def _focus(self, widget: Widget) -> None:
         self.screen.set_focus(widget)  # at once, where widget.focus() would let the next key overtake it
@@ -244,14 +279,22 @@ class ConversationPane(CoveredVertical):
         self._estimate_timer = self.set_timer(max(0.001, delay_s), self._make_estimate)
 
     def _make_estimate(self) -> None:
-        if self._accounts.is_large(self.session, self.prompt.text):
-            self.run_worker(self._estimate_apart(), group="estimate", exclusive=True, exit_on_error=False)
+        sending = self._accounts.sending(self.session, self.prompt.text)
+        if sending.large:
+            self.run_worker(self._estimate_apart(sending), group="estimate", exclusive=True, exit_on_error=False)
         else:
-            self._accounts.estimate(self.session, self.prompt.text)
-            self.post_message(self.Changed())
+            self._take_estimate(sending, self._accounts.count(sending))
 
-    async def _estimate_apart(self) -> None:
-        await asyncio.to_thread(self._accounts.estimate, self.session, self.prompt.text)
+    async def _estimate_apart(self, sending: Sending) -> None:
+        try:
+            counted = await asyncio.to_thread(self._accounts.count, sending)
+        except ChatError:
+            return  # the history cannot be read; whoever sends is told
+        if sending.session is self.session:  # another one may be in view by now
+            self._take_estimate(sending, counted)
+
+    def _take_estimate(self, sending: Sending, counted: Counted) -> None:
+        self._accounts.take(sending, counted)
         self.post_message(self.Changed())
 
     @on(PromptInput.Changed)
@@ -280,15 +323,16 @@ class ConversationPane(CoveredVertical):
     def _show_attachments(self) -> None:
         self._composer.show_attachments(self.session.attachments)
 
-    @on(Transcript.Typed)
     @on(EmptyState.Typed)
-    def _typed(self, event: Transcript.Typed | EmptyState.Typed) -> None:
+    def _typed(self, event: "EmptyState.Typed | Transcript.Typed") -> None:
         event.stop()
         self._focus(self.prompt)
         self.prompt.insert(event.character)
 
-    @on(Transcript.Pasted)
-    def _pasted(self, event: Transcript.Pasted) -> None:
+    def on_transcript_typed(self, event: "Transcript.Typed") -> None:
+        self._typed(event)
+
+    def on_transcript_pasted(self, event: "Transcript.Pasted") -> None:
         event.stop()
         self._focus(self.prompt)
         self.prompt.post_message(Paste(event.text))
@@ -304,22 +348,27 @@ class ConversationPane(CoveredVertical):
         event.stop()
         self.use_model(event.model)
 
-    @on(Transcript.EarlierWanted)
-    def _earlier_wanted(self, event: Transcript.EarlierWanted) -> None:
+    def on_transcript_earlier_wanted(self, event: "Transcript.EarlierWanted") -> None:
         event.stop()
-        self._guard(self._show_earlier)
+        if not self._show_earlier():
+            self.set_timer(_AGAIN_S, self.transcript.ask_again)
 
-    def _show_earlier(self) -> None:
-        """Show a page of turns before those in view."""
+    def _show_earlier(self) -> bool:
+        """Show a page of turns before those in view; False when there is none, or it cannot be read."""
         session, first = self.session, self.transcript.first_turn
-        if first not in session.path:
-            return
-        at = session.path.index(first) or self._sessions.read_earlier(session)
+        if first is None or first not in session.path:
+            return False
+        at = session.path.index(first)
+        if at == 0:
+            self._guard(lambda: self._sessions.read_earlier(session))
+            at = session.path.index(first)
         start = max(0, at - PAGE)
+        if start == at:
+            return False
         self.transcript.prepend(session.path[start:at], earlier=session.earlier or start > 0)
+        return True
 
-    @on(Transcript.CursorMoved)
-    def _cursor_moved(self, event: Transcript.CursorMoved) -> None:
+    def on_transcript_cursor_moved(self, event: "Transcript.CursorMoved") -> None:
         event.stop()
         self.post_message(self.Changed())
 
@@ -374,8 +423,7 @@ class ConversationPane(CoveredVertical):
         await self._show_sent(turn, replaced)
 
     async def _show_sent(self, turn: Turn, replaced: Turn | None = None) -> None:
-        if replaced is not None:
-            self.transcript.cut(replaced)
+        shown = replaced is None or self.transcript.cut(replaced)
         self.newcomer = False
         self.show_empty()
         self._show_queue()
@@ -384,7 +432,10 @@ class ConversationPane(CoveredVertical):
             continued = previous.completion(turn.continues)
             if continued is not None:  # a failed answer was in view, an earlier one is what goes on
                 self.transcript.show_answer(previous, continued)
-        self.transcript.add(turn)
+        if shown:
+            self.transcript.add(turn)
+        else:  # what is replaced was not in view
+            self._show_path()
         self.post_message(self.Changed(conversations=True))
 
     def _show_queue(self) -> None:
@@ -513,7 +564,7 @@ class ConversationPane(CoveredVertical):
 
     def action_discard_answer(self) -> None:
         """Leave this answer out of what is sent on, or take it back in."""
-        view = self.transcript.cursor
+        view = self.view
         if view is not None and not view.completion.running:
             self._sessions.discard(view.completion)
             self.transcript.refresh_answer(view)
@@ -527,6 +578,8 @@ class ConversationPane(CoveredVertical):
         at = turn.siblings.index(turn.id) + step
         if self._busy:
             self.say(_BUSY)
+        elif session.editing is not None:
+            self.say("A prompt is being rewritten: send it, or leave it with esc.")
         elif 0 <= at < len(turn.siblings):
             self._guard(lambda: self._sessions.go_to_branch(session, turn.siblings[at]))
             await self.show(session, refocus=False)
@@ -540,7 +593,7 @@ class ConversationPane(CoveredVertical):
             self._focus(self.prompt)
 
     def action_toggle_reasoning(self) -> None:
-        if (view := self.transcript.cursor) is not None:
+        if (view := self.view) is not None:
             view.toggle_reasoning()
             self.transcript.refresh_answer(view)
 
@@ -558,28 +611,31 @@ class ConversationPane(CoveredVertical):
 
     def action_jump_to_code(self, step: int) -> None:
         """Go from code block to code block, through all answers."""
-        found = self.transcript.jump_to_code(step)
+        found, pages = self.transcript.jump_to_code(step), 0
+        while found is None and step < 0 and pages < _CODE_PAGES and self._show_earlier():
+            found, pages = self.transcript.jump_to_code(step), pages + 1
         if found is None:
-            self.say("No code below." if step > 0 else "No code above.")
+            self.say("No code below." if step > 0 else f"No code {'near ' if pages == _CODE_PAGES else ''}above.")
         else:
             number, count = found
             self.say(f"Code block {number} of {count}. {letter_of('code.copy', self._keys)} copies it.")
 
     async def action_show_links(self) -> None:
         """Show where the links of this answer lead."""
-        view = self.transcript.cursor
+        view = self.view
         if view is None or not view.links:
             self.say("No links in this answer.")
         else:
             await self._show_links(view.links, view.links[0])
 
-    @on(Transcript.LinkClicked)
-    async def _link_clicked(self, event: Transcript.LinkClicked) -> None:
+    async def on_transcript_link_clicked(self, event: "Transcript.LinkClicked") -> None:
         event.stop()
         await self._show_links(event.answer.links, event.target)
 
     async def _show_links(self, targets: Sequence[str], chosen: str) -> None:
-        def picked(choice: LinkChoice | None) -> None:
+        from tui_chat.ui.screens.link_box import LinkBox
+
+        def picked(choice: "LinkChoice | None") -> None:
             if choice is None:
                 return
             if choice.copied or not (self.app.is_web or has_browser()):
@@ -588,7 +644,7 @@ class ConversationPane(CoveredVertical):
                 self.app.open_url(choice.target)
                 self.say("Handed to the browser.")
 
-        await self.app.push_screen(LinkBox(targets, chosen, self._glyphs), picked)
+        await self.app.push_screen(LinkBox(targets, chosen), picked)
 
     def copy(self, words: str) -> None:
         """Put words into the clipboard and say how."""
@@ -600,6 +656,8 @@ class ConversationPane(CoveredVertical):
         self.run_worker(self._edit_outside(), group="editor", exclusive=True, exit_on_error=False)
 
     async def _edit_outside(self) -> None:
+        from tui_chat.ui.editor import edited
+
         await self.typed_out()
         try:
             with self.app.batch_update(), self.app.suspend():  # nothing may paint over the editor

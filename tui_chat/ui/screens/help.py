@@ -36,6 +36,7 @@ def help_text(overrides: dict[str, str]) -> Content:
 class HelpScreen(ModalScreen[None]):
     """A box with all keys."""
 
+    CSS_PATH = "boxes.tcss"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape,q,f1,question_mark,enter", "dismiss", "Close", show=False),
     ]

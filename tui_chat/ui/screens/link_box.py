@@ -4,25 +4,25 @@ A link's text is the model's, and may say anything. Only http, https and mailto 
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import ClassVar
 
-from textual import events
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.containers import Vertical, VerticalScroll
-from textual.content import Content
+from textual.containers import Vertical
 from textual.screen import ModalScreen
-from textual.widgets import Static
+from textual.widgets import OptionList, Static
+from textual.widgets.option_list import Option
 
+from tui_chat.core.record import record
 from tui_chat.core.safe_text import one_line
-from tui_chat.ui.theme import Glyphs
-from tui_chat.ui.widgets.row import hints, joined, styled
+from tui_chat.ui.widgets.row import hints, styled
 
 _LONGEST = 2_000
+_MOST = 300
+"""Links in the box: those around the chosen one."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class LinkChoice:
     """What the user wants with a link."""
 
@@ -35,51 +35,47 @@ class LinkBox(ModalScreen[LinkChoice | None]):
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape,q,o", "dismiss(None)", "Close", show=False),
-        Binding("enter", "choose", "Open", show=False),
         Binding("c,y", "copy", "Copy", show=False),
-        Binding("up,k", "move(-1)", "Up", show=False),
-        Binding("down,j", "move(1)", "Down", show=False),
+        Binding("j", "move(1)", "Down", show=False),
+        Binding("k", "move(-1)", "Up", show=False),
     ]
 
-    def __init__(self, targets: Sequence[str], chosen: str, glyphs: Glyphs) -> None:
+    def __init__(self, targets: Sequence[str], chosen: str) -> None:
         super().__init__()
-        self._targets = targets
-        self._at = targets.index(chosen) if chosen in targets else 0
-        self._glyphs = glyphs
-        self._lines = [Static(markup=False, classes="target") for _ in targets]
+        at = targets.index(chosen) if chosen in targets else 0
+        start = max(0, min(at - _MOST // 2, len(targets) - _MOST))
+        self._targets = targets[start : start + _MOST]
+        self._at = at - start
+        self._count = len(targets)
 
     def compose(self) -> ComposeResult:
+        some = f", {len(self._targets)} of {self._count}" if self._count > len(self._targets) else ""
         with Vertical(classes="box"):
-            yield Static(styled("Where the links lead", "b $fg"), id="title")
-            with VerticalScroll():
-                yield from self._lines
-            keys = [("enter", "open"), ("c", "copy"), ("↑↓", "move"), ("esc", "close")]
-            yield Static(hints(keys), id="keys")
+            yield Static(styled(f"Where the links lead{some}", "b $fg"), markup=False)
+            options = [Option(styled(one_line(target, _LONGEST))) for target in self._targets]
+            yield OptionList(*options, markup=False, compact=True)
+            yield Static(hints([("enter", "open"), ("c", "copy"), ("esc", "close")]), markup=False)
 
     def on_mount(self) -> None:
-        self.action_move(0)
+        self._list.highlighted = self._at
+        self._list.focus()
+
+    @property
+    def _list(self) -> OptionList:
+        return self.query_one(OptionList)
 
     def action_move(self, step: int) -> None:
-        """Choose the link `step` lines further."""
-        self._at = max(0, min(len(self._targets) - 1, self._at + step))
-        for at, (line, target) in enumerate(zip(self._lines, self._targets, strict=True)):
-            here = at == self._at
-            edge = styled(self._glyphs.bar, "$acc") if here else Content(" ")
-            line.update(joined(edge, " ", styled(one_line(target, _LONGEST), "$fg" if here else "$fg2")))
-            line.set_class(here, "here")
-        self._lines[self._at].scroll_visible(animate=False)
+        """Choose the link below or above."""
+        if step > 0:
+            self._list.action_cursor_down()
+        else:
+            self._list.action_cursor_up()
 
-    def action_choose(self) -> None:
-        _ = self.dismiss(LinkChoice(self._targets[self._at]))
+    def on_option_list_option_selected(self, event: OptionList.OptionSelected) -> None:
+        event.stop()
+        _ = self.dismiss(LinkChoice(self._targets[event.option_index]))
 
     def action_copy(self) -> None:
-        _ = self.dismiss(LinkChoice(self._targets[self._at], copied=True))
-
-    def on_click(self, event: events.Click) -> None:
-        """A first click chooses, a second one opens."""
-        for at, line in enumerate(self._lines):
-            if line.region.contains(event.screen_x, event.screen_y):
-                if at == self._at:
-                    self.action_choose()
-                else:
-                    self.action_move(at - self._at)
+        """Take the chosen target to the clipboard."""
+        if self._list.highlighted is not None:
+            _ = self.dismiss(LinkChoice(self._targets[self._list.highlighted], copied=True))

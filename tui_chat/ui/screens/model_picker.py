@@ -85,6 +85,7 @@ class ModelList(ScrollView):
 class ModelPicker(ModalScreen[Model | None]):
     """A box over the chat."""
 
+    CSS_PATH = "boxes.tcss"
     BINDINGS: ClassVar[list[BindingType]] = [Binding("escape,ctrl+l", "dismiss(None)", "Close", show=False)]
 
     def __init__(self, models: Sequence[Model], chosen: str, glyphs: Glyphs) -> None:

@@ -2,7 +2,6 @@
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
 from time import monotonic
 
 from textual.content import Content
@@ -11,12 +10,13 @@ from tui_chat.core.completion import Completion, State
 from tui_chat.core.format import Spent, tokens, total, window
 from tui_chat.core.keymap import keys_of, letter_of, shown
 from tui_chat.core.model import Model
+from tui_chat.core.record import record
 from tui_chat.ui.theme import Glyphs
 from tui_chat.ui.widgets.row import joined, styled
 from tui_chat.ui.widgets.usage_meter import cost_of, glyph, slots
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Situation:
     """What decides which keys work now."""
 

@@ -49,7 +49,6 @@ class Composer(Vertical):
         self._trouble = ""
 
     def compose(self) -> ComposeResult:
-        yield self._chip
         yield self.prompt
         yield self._info
 
@@ -94,5 +93,7 @@ class Composer(Vertical):
             right = joined(styled("esc", "b $fg"), styled(" take off", "$fg2"))
         if self._trouble:
             parts.insert(0, text(f"not saved: {self._trouble}", "$fail"))
+        if parts and not self._chip.is_attached:
+            _ = self.mount(self._chip, before=self.prompt)  # with the first that is shown: a start has no use for it
         self._chip.set_class(bool(parts), "shown")
         self._chip.show(Content("   ").join(parts), right)

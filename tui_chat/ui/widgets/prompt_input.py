@@ -15,12 +15,28 @@ _JOINERS = ("\u200c", "\u200d")
 _CONTROLS = dict.fromkeys([*range(9), *range(0xB, 0x20), *range(0x7F, 0xA0)])
 
 
-class PromptInput(TextArea):
+class PromptInput(TextArea, inherit_css=False):
     """A multi-line field without language, line numbers or markup.
 
     Sending and new lines are handled among the other keys, not as priority bindings: those overtake characters that
     were typed just before, and Enter would send half a prompt.
+
+    Of Textual's styles only those are here that such a field shows: all of them take a millisecond to parse.
     """
+
+    DEFAULT_CSS = """
+    PromptInput {
+        width: 1fr; height: 1fr; overflow: auto auto; pointer: text;
+        scrollbar-color: $scrollbar; scrollbar-color-hover: $scrollbar-hover; scrollbar-color-active: $scrollbar-active;
+        scrollbar-background: $scrollbar-background; scrollbar-background-hover: $scrollbar-background-hover;
+        scrollbar-background-active: $scrollbar-background-active; scrollbar-corner-color: $scrollbar-corner-color;
+        .text-area--selection { color: $input-selection-foreground; }
+        .text-area--matching-bracket { background: $foreground 30%; }
+        &:ansi .text-area--selection { text-style: reverse; }
+    }
+    """
+
+    COMPONENT_CLASSES = TextArea.COMPONENT_CLASSES
 
     class Submitted(Message):
         """Enter on the text."""
@@ -52,6 +68,7 @@ class PromptInput(TextArea):
             show_line_numbers=False,
             tab_behavior="focus",
         )
+        self.set_reactive(PromptInput.has_focus, True)  # the screen gives it the focus: styled once for it
         self.cursor_blink = False  # a blinking cursor repaints for ever, also when nobody is there
         self._earlier = earlier
         self._send_keys = frozenset(send_keys.split(","))

@@ -45,8 +45,22 @@ class Spending(Widget):
         return Content("\n").join(lines)
 
 
-class Filter(Input):
-    """Filters while it is typed."""
+class Filter(Input, inherit_css=False):
+    """Filters while it is typed. Of Textual's styles only those are here that it shows, see `PromptInput`."""
+
+    DEFAULT_CSS = """
+    Filter {
+        width: 100%; height: 1; scrollbar-size-horizontal: 0; pointer: text;
+        &:focus { background-tint: $foreground 5%; }
+        .input--cursor { background: $input-cursor-background; color: $input-cursor-foreground; }
+        .input--cursor { text-style: $input-cursor-text-style; }
+        .input--selection { background: $input-selection-background; color: $input-selection-foreground; }
+        &:ansi .input--placeholder { text-style: dim; }
+        &:ansi .input--cursor { background: ansi_white; color: ansi_black; }
+    }
+    """
+
+    COMPONENT_CLASSES = Input.COMPONENT_CLASSES
 
     def __init__(self) -> None:
         super().__init__(placeholder="/ filter", id="filter", compact=True, select_on_focus=False)

@@ -4,13 +4,12 @@ Pure functions from a completion and the time to content, pulled by whoever pain
 and is never dropped; digits do not move while they count.
 """
 
-from dataclasses import dataclass
-
 from textual.content import Content
 
 from tui_chat.core.completion import Completion, State
 from tui_chat.core.format import cost as cost_text
 from tui_chat.core.format import seconds, tokens
+from tui_chat.core.record import record
 from tui_chat.ui.theme import Glyphs
 from tui_chat.ui.widgets.row import joined, styled
 
@@ -32,7 +31,7 @@ _FASTEST = 9_999
 """Tokens per second; above it the whole answer came at once and the figure says nothing."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Slots:
     """The texts of one meter; empty = nothing to say."""
 

@@ -46,6 +46,12 @@ class Mark(NamedTuple):
 
     block: int
     row: int
+    height: int = 0
+    """Rows of the block when the mark was set; at another width the place is as far down in it."""
+    line: int = 0
+    """The row in the whole text, for when the block itself is gone: parts of a long one may have become one again."""
+    layout: int = 0
+    version: int = 0
 
 
 @dataclass(slots=True)
@@ -81,6 +87,10 @@ class LogRows:
         self._code_heads = 0
         self._count_drawn = 0
         self._changed: int | None = None
+        self._layout = 0
+        """Grows with each other width."""
+        self._replaced: list[int] = []
+        """For each replacement of blocks, the first of them."""
 
     # The text
 
@@ -175,6 +185,8 @@ class LogRows:
             first += 1
             blocks = blocks[1:]
         old_drawn = self._drawn[first:]
+        if first < len(self._blocks):
+            self._replaced.append(first)
         self._code_heads -= sum(self._heads[first:])
         del self._blocks[first:], self._heights[first:], self._drawn[first:], self._heads[first:]
         self._heads += [sum(code.head for code in code_of(block)) for block in blocks]
@@ -214,6 +226,7 @@ class LogRows:
         self._finish = finish
         if not same:
             self._renderer = renderer
+            self._layout += 1
             self._drawn = [None] * len(self._blocks)
             self._count_drawn = 0
             self._heights = [self._estimate(block) for block in self._blocks]
@@ -271,14 +284,19 @@ class LogRows:
         if not self._blocks:
             return Mark(0, 0)
         at = self._block_at(y)
-        return Mark(at, y - self._starts[at])
+        return Mark(at, y - self._starts[at], self._heights[at], y, self._layout, len(self._replaced))
 
     def row_of(self, mark: Mark) -> int:
         """The row where a place in the text stands now."""
         if not self._blocks:
             return 0
+        if any(first <= mark.block for first in self._replaced[mark.version :]):
+            return min(mark.line, max(0, self._starts[-1] - 1))
         at = min(mark.block, len(self._blocks) - 1)
-        return self._starts[at] + min(mark.row, max(0, self._heights[at] - 1))
+        row, height = mark.row, self._heights[at]
+        if mark.layout != self._layout and mark.height:
+            row = row * height // mark.height
+        return self._starts[at] + min(row, max(0, height - 1))
 
     def _block_at(self, y: int) -> int:
         return min(max(0, bisect_right(self._starts, y) - 1), len(self._blocks) - 1)

@@ -3,13 +3,15 @@
 A look is a value: whoever has drawn rows with one keeps them until it is handed another.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from rich.segment import Segment
 from rich.style import Style
+from textual.color import Color
 from textual.content import Content
+from textual.filter import LineFilter
 from textual.strip import Strip
 from textual.style import Style as VisualStyle
 from textual.visual import RenderOptions
@@ -45,6 +47,8 @@ class Look:
     palette: Palette
     glyphs: Glyphs
     style_of: StyleOf = field(compare=False)
+    filters: Sequence[LineFilter] = ()
+    """What the app does to every line it paints; done here once, when a row is made."""
 
     @property
     def full_width(self) -> int:
@@ -72,7 +76,15 @@ class Look:
         segments = [edge, space, *strip]
         if rest:
             segments.append(Segment(" " * rest, ground))
-        return Strip(segments, used + rest)
+        return self.filtered(Strip(segments, used + rest))
+
+    def filtered(self, strip: Strip) -> Strip:
+        """What the app lets through to the terminal."""
+        background = self.page.background or Color(0, 0, 0)
+        for line_filter in self.filters:
+            strip = strip.apply_filter(line_filter, background)
+        return strip
 
     def blank(self) -> Strip:
-        return Strip.blank(self.full_width, self.page.rich_style)
+        """A row below the last one."""
+        return self.filtered(Strip.blank(self.full_width, self.page.rich_style))

@@ -50,7 +50,8 @@ class PromptRows(Lines):
                 contents.append(Content(f" {line.text}"))
                 texts.append(Row(Strip([]), line.text, 1, line.glue))
             if len(wrapped) > _LONGEST:
-                contents.append(styled(f" … {len(wrapped) - _LONGEST} more lines", "$fg2"))
+                more = len(wrapped) - _LONGEST + turn.prompt.count("\n", _READ)
+                contents.append(styled(f" {look.glyphs.ellipsis} {more} more lines", "$fg2"))
         contents += [text(f" + {a.name}, {len(a.data):,} bytes", "$fg2") for a in turn.attachments]
         self.show(contents, texts)
 

@@ -44,6 +44,10 @@ class Section(Protocol):
         """Make the heights of so many rows above a row exact."""
         ...
 
+    def forget_far(self, top: int, bottom: int) -> None:
+        """Let go of drawn rows far from those in view."""
+        ...
+
     def strip(self, y: int) -> Strip:
         """A row as it is painted, as wide as the transcript."""
         ...
@@ -104,6 +108,9 @@ class Lines:
 
     def ensure_above(self, y: int, rows: int) -> None:
         """They are exact."""
+
+    def forget_far(self, top: int, bottom: int) -> None:
+        """They are few."""
 
     def strip(self, y: int) -> Strip:
         strips = self._painted()
@@ -183,6 +190,9 @@ class Markdown:
         if self.shown:
             self.rows.ensure_above(min(y, self.rows.height), rows)
 
+    def forget_far(self, top: int, bottom: int) -> None:
+        self.rows.forget_far(max(0, top), max(0, bottom))
+
     def strip(self, y: int) -> Strip:
         return self.rows.strip(y)
 
@@ -255,6 +265,11 @@ class Stack:
             self.sections[at].ensure_above(local, rows - have)
             have += min(local, self.sections[at].height)
         self.sum_up()
+
+    def forget_far(self, top: int, bottom: int) -> None:
+        """Let go of drawn rows far from those in view."""
+        for section, start in zip(self.sections, self._starts, strict=False):
+            section.forget_far(top - start, bottom - start)
 
     def mark(self, y: int) -> Place:
         """The place of a row."""

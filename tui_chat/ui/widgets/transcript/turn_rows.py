@@ -105,6 +105,11 @@ class TurnRows:
         stack = self.lay_out(look)
         stack.ensure_above(stack.height, rows)
 
+    def forget_far(self, top: int, bottom: int) -> None:
+        """Let go of drawn rows far from those in view."""
+        if self._stack is not None:
+            self._stack.forget_far(top, bottom)
+
     def mark(self, y: int) -> Place | None:
         """The place of a row; `None` where no rows are made yet."""
         return self._stack.mark(y) if self._stack is not None else None
@@ -112,6 +117,12 @@ class TurnRows:
     def row_of(self, place: Place | None) -> int:
         """The row where a place stands now."""
         return self._stack.row_of(place) if self._stack is not None and place is not None else 0
+
+    @property
+    def may_have_code(self) -> bool:
+        """False when the answer has no code block for certain; costs a look at its text, not a parse."""
+        text = self.shown.text if self.shown is not None else ""
+        return "```" in text or "~~~" in text or "    " in text or "\t" in text
 
     def code_places(self, look: Look) -> list[Place]:
         """Where each code block of the answer begins."""

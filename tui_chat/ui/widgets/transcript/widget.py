@@ -7,12 +7,11 @@ corrected above it: following the end is a state (never inferred from pixels), a
 remembered as a place in the text.
 """
 
-from bisect import bisect_right
-from collections.abc import Iterator, Sequence
-from typing import ClassVar, NamedTuple
+from collections.abc import Sequence
+from typing import Any, ClassVar
 
 from textual import events
-from textual.geometry import Region, Size
+from textual.geometry import Offset, Region, Size
 from textual.message import Message
 from textual.scroll_view import ScrollView
 from textual.scrollbar import ScrollBar
@@ -25,27 +24,18 @@ from textual.widget import Widget
 from tui_chat.core.completion import Completion
 from tui_chat.core.conversation import Turn, on_path
 from tui_chat.ui.theme import Glyphs
-from tui_chat.ui.widgets.markdown_log.render import Row
 from tui_chat.ui.widgets.markdown_log.widget import MarkdownLog, highlighted, own_style, palette_of, selected_text
 from tui_chat.ui.widgets.transcript.answer_rows import AnswerRows
+from tui_chat.ui.widgets.transcript.code_walk import CodeWalk
+from tui_chat.ui.widgets.transcript.flow import Flow, Top
 from tui_chat.ui.widgets.transcript.look import GUTTER, Look
 from tui_chat.ui.widgets.transcript.scroll_bar import SteadyScrollBar
-from tui_chat.ui.widgets.transcript.sections import Place
 from tui_chat.ui.widgets.transcript.turn_rows import TurnRows
 
 HELD_S = 0.3
 """How long a letter after a stop waits for a second one: people who stop an answer go on typing what they meant."""
-_KEPT_TURNS = 40
-"""Turns on each side of the view whose rows are kept."""
-
-
-class _Top(NamedTuple):
-    """The row at the top of the view, as a place in the conversation."""
-
-    turn: TurnRows
-    place: Place | None
-    y: int
-    """The row within the turn, where nothing is drawn yet."""
+_LIVE_TURNS = 4
+"""Turns at the end that may hold an answer which runs or whose bill has just come."""
 
 
 class Transcript(ScrollView, can_focus=True):
@@ -54,10 +44,23 @@ class Transcript(ScrollView, can_focus=True):
     DEFAULT_CSS = """
     Transcript {
         height: 1fr; width: 1fr; overflow-x: hidden; overflow-y: auto;
+        scrollbar-size-vertical: 1; scrollbar-gutter: stable; background: $bg; color: $fg;
+        &:focus { background-tint: transparent 0%; }
+        .transcript--prompt { background: $rise; color: $fg; }
+        .transcript--cursor { color: $bar; }
+        &.-keys .transcript--cursor { color: $acc; }
+        .transcript--thinking { color: $fg2; }
         .markdown-log--heading, .markdown-log--subheading { text-style: bold; }
         .markdown-log--subheading { text-style: bold italic; }
+        .markdown-log--code { background: $rise; }
+        .markdown-log--code-language, .markdown-log--secondary { color: $fg2; }
+        .markdown-log--table-head, .markdown-log--comment { color: $fg2; }
+        .markdown-log--inline-code, .markdown-log--literal { color: $lit; }
+        .markdown-log--keyword { color: $kw; }
+        .markdown-log--rule { color: $rule; }
         .markdown-log--link { text-style: underline; }
         .markdown-log--comment { text-style: italic; }
+        .markdown-log--running { color: $run; }
     }
     """
     COMPONENT_CLASSES: ClassVar[set[str]] = MarkdownLog.COMPONENT_CLASSES | {
@@ -97,20 +100,20 @@ class Transcript(ScrollView, can_focus=True):
     def __init__(self, glyphs: Glyphs, keymap: dict[str, str]) -> None:
         super().__init__()
         self._glyphs, self._keymap = glyphs, keymap
-        self._turns: list[TurnRows] = []
-        self._starts: list[int] = [0]
-        """First row of each turn, and the row after the last."""
+        self._flow = Flow()
+        self._code = CodeWalk()
         self._earlier = False
         """There are turns before those that are shown."""
         self._asked_earlier = False
         self._look: Look | None = None
         self._styles_stale = False
-        self._top: _Top | None = None
+        self._top: Top | None = None
+        """What stands at the top of the view while the end is not followed."""
         self._painted: list[Strip] = []
+        self._selected: tuple[Top, Top] | None = None
+        """Where the selection begins and ends."""
         self._settling = False
         self._cursor: AnswerRows | None = None
-        self._code: tuple[TurnRows | None, int] = (None, 0)
-        """The code block that was jumped to last."""
         self._offered = self._typing = False
         self._held: tuple[str, str] | None = None
         """A letter that waits to be a command or the start of a prompt: key and character."""
@@ -120,74 +123,86 @@ class Transcript(ScrollView, can_focus=True):
 
     def show(self, turns: Sequence[Turn], *, earlier: bool = False) -> None:
         """Show a path from its end; `earlier` says that there are turns before these."""
-        self._turns = self._rows_of(turns)
+        self._flow.show(self._rows_of(turns))
         self._earlier, self._asked_earlier = earlier, False
-        self._cursor = None
-        self._code = (None, 0)
+        self._cursor = self._top = None
+        self._code = CodeWalk()
+        self._drop_selection()
         self.anchor()
         self._cursor_to_last()
-        self._update(everything=True)
+        self._update()
 
     def _rows_of(self, turns: Sequence[Turn]) -> list[TurnRows]:
         return [TurnRows(turn, completion, self._keymap) for turn, completion in on_path(turns)]
 
     def prepend(self, turns: Sequence[Turn], *, earlier: bool) -> None:
         """Show turns before those that are shown; the view stays where it is."""
-        following = [view.turn for view in self._turns[:1]]
-        rows = self._rows_of([*turns, *following])
-        self._turns[:0] = rows[: len(turns)]
+        following = [view.turn for view in self._flow.turns[:1]]
+        self._flow.prepend(self._rows_of([*turns, *following])[: len(turns)])
         self._earlier, self._asked_earlier = earlier, False
-        self._update(everything=True)
+        self._update()
+
+    def ask_again(self) -> None:
+        """The turns before these could not be read; they are asked for again when somebody wants them."""
+        self._asked_earlier = False
 
     def add(self, turn: Turn) -> None:
         """Append a turn and move the cursor to its answer."""
-        self._turns.append(TurnRows(turn, turn.chosen, self._keymap))
+        self._flow.append(TurnRows(turn, turn.chosen, self._keymap))
         self.anchor()
         self._cursor_to_last()
-        self._update(everything=True)
+        self._update()
 
-    def cut(self, turn: Turn) -> None:
-        """Take a turn and everything after it out of view, before a branch is shown in its place."""
-        at = next(at for at, view in enumerate(self._turns) if view.turn is turn)
-        del self._turns[at:]
+    def cut(self, turn: Turn) -> bool:
+        """Take a turn and everything after it out of view, before a branch is shown in its place.
+
+        False when it is not shown.
+        """
+        at = next((at for at, view in enumerate(self._flow.turns) if view.turn is turn), None)
+        if at is None:
+            return False
+        self._flow.cut(at)
         self._cursor = None
-        self._update(everything=True)
+        self._update()
+        return True
 
     def show_answer(self, turn: Turn, completion: Completion) -> None:
         """Show another answer of a turn in place of the one in view."""
-        view = next((view for view in self._turns if view.turn is turn), None)
+        view = next((view for view in self._flow.turns if view.turn is turn), None)
         if view is not None:
             if view.answer is self._cursor:
                 self._cursor = None
             view.show(completion)
             self._move_cursor(view.answer)
-            self._update(everything=True)
+            self._update()
 
     @property
     def first_turn(self) -> Turn | None:
         """The first turn that is shown."""
-        return self._turns[0].turn if self._turns else None
+        return self._flow.turns[0].turn if self._flow.turns else None
 
     @property
     def shown(self) -> list[Completion]:
         """The answers that are shown, from the first to the last."""
-        return [view.shown for view in self._turns if view.shown is not None]
+        return [view.shown for view in self._flow.turns if view.shown is not None]
 
     def take_frame(self) -> bool:
         """Take what is new into view; true while more frames are needed."""
-        active = [view for view in self._turns if view.active_answer is not None]
-        for view in active:
-            view.take_frame()
+        turns = self._flow.turns
+        first = max(0, len(turns) - _LIVE_TURNS)
+        active = [at for at in range(first, len(turns)) if turns[at].active_answer is not None]
+        for at in active:
+            turns[at].take_frame()
         if active:
-            self._update(first=self._turns.index(active[0]))
-        return any(view.active_answer is not None for view in active)
+            self._update(grown=active[0])
+        return any(turns[at].active_answer is not None for at in active)
 
     def refresh_answer(self, answer: AnswerRows) -> None:
         """Show a change of one answer that did not come with a frame."""
-        view = next((view for view in self._turns if view.answer is answer), None)
+        view = next((view for view in self._flow.turns if view.answer is answer), None)
         if view is not None:
             view.take_frame()
-            self._update(everything=True)
+            self._update()
 
     # heights
 
@@ -216,6 +231,7 @@ class Transcript(ScrollView, can_focus=True):
                 palette_of(self),
                 self._glyphs,
                 self._style_of,
+                tuple(self.get_line_filters()),
             )
             if look != known:
                 self._look = look
@@ -224,79 +240,52 @@ class Transcript(ScrollView, can_focus=True):
     def _style_of(self, style: str | VisualStyle) -> VisualStyle:
         return self._get_style(style)
 
-    def _update(self, *, first: int = 0, everything: bool = False) -> None:
-        """Bring heights up to date where they matter, keep the view still, and repaint the rows that changed."""
+    def _update(self, grown: int | None = None) -> None:
+        """Bring heights up to date where they matter, keep the view still, and repaint the rows that changed.
+
+        `grown` is the first turn that may have changed, when nothing else did; behind the last turn, the view only
+        scrolled.
+        """
         look = self._current_look()
         if look is None or self._settling:
             return
+        before = self.scroll_offset.y
         self._settling = True
         try:
-            if everything:
-                for view in self._turns:
-                    view.guess_height(look.width)
-                first = 0
-            self._sum_up(first)
-            self._set_scroll(self._settle(look))
+            if grown is None:
+                self._flow.guess(look.width)
+            else:
+                self._flow.sum_up(grown)
+            y = self._settle(look)
+            self._tell_height()
+            self._set_scroll(y)
         finally:
             self._settling = False
-        self._top = self._find_top()
-        self._move_thumb()
+        top = self.scroll_offset.y
+        self._top = self._flow.top(top)
+        self._move_thumb(top - before)
+        self._move_selection()
         self._repaint(look)
-        self._let_go()
+        self._flow.let_go(top, top + self._view_height)
         self._want_earlier()
 
     def _settle(self, look: Look) -> int:
         """Make the heights around the view exact; returns the row that has to stand at the top of it."""
-        height = self._view_height
-        if self.following or self._top is None:
-            have, at = 0, len(self._turns)
-            while at > 0 and have < 2 * height:
-                at -= 1
-                self._turns[at].ensure_end(look, 2 * height - have)
-                have += self._turns[at].height
-            self._sum_up(at)
-            return max(0, self._starts[-1] - height)
-        top = self._top
-        if top.turn not in self._turns:
-            self._sum_up(0)
-            return min(self.scroll_offset.y, max(0, self._starts[-1] - height))
-        index = self._turns.index(top.turn)
-        first = self._settle_around(look, index, self._row_in_turn(top), height)
-        self._sum_up(first)
-        return self._starts[index] + self._row_in_turn(top)
+        flow, top = self._flow, self._top
+        if self.following or top is None:
+            flow.settle_end(look, 2 * self._view_height)
+            return flow.height - self._view_height
+        if top.turn not in flow.turns:
+            return self.scroll_offset.y
+        flow.settle(look, top, self._view_height)
+        return flow.row_of(top)
 
-    def _row_in_turn(self, top: _Top) -> int:
-        return top.turn.row_of(top.place) if top.place is not None else min(top.y, max(0, top.turn.height - 1))
-
-    def _settle_around(self, look: Look, index: int, y: int, height: int) -> int:
-        """Make one view above a row and two below it exact; returns the first turn whose height may have changed."""
-        place = self._turns[index].lay_out(look).mark(y)
-        have, at = 0, index
-        while at < len(self._turns) and have < 2 * height:
-            local = y if at == index else 0
-            self._turns[at].ensure(look, local, local + 2 * height - have)
-            have += self._turns[at].height - local
-            at += 1
-        y = self._turns[index].row_of(place)
-        self._turns[index].ensure_above(look, y, height)
-        have, at = self._turns[index].row_of(place), index
-        while at > 0 and have < height:
-            at -= 1
-            self._turns[at].ensure_end(look, height - have)
-            have += self._turns[at].height
-        return at
-
-    def _sum_up(self, first: int) -> None:
-        """Count the first rows of all turns from `first` on, and tell the scroll bar."""
-        del self._starts[first + 1 :]
-        y = self._starts[first]
-        for view in self._turns[first:]:
-            y += view.height
-            self._starts.append(y)
-        size = Size(self.size.width, y)
+    def _tell_height(self) -> None:
+        """Tell the scroll bar how many rows there are."""
+        size = Size(self.size.width, self._flow.height)
         if size != self.virtual_size:
             self.set_reactive(Widget.virtual_size, size)  # without the layout of the screen it would ask for
-            if (y > self._view_height) != self.show_vertical_scrollbar:
+            if (size.height > self._view_height) != self.show_vertical_scrollbar:
                 self._refresh_scrollbars()
 
     @property
@@ -308,10 +297,13 @@ class Transcript(ScrollView, can_focus=True):
             self.app._start_widget(self, bar)  # noqa: SLF001  as Textual starts its own
         return self._vertical_scrollbar
 
-    def _move_thumb(self) -> None:
+    def _move_thumb(self, corrected: int) -> None:
+        """Show where the view stands; who drags the bar goes on from the row that was corrected."""
         bar = self._vertical_scrollbar
         if isinstance(bar, SteadyScrollBar):
-            bar.show(self._starts[-1], self._view_height, self.scroll_offset.y)
+            if bar.grabbed:
+                bar.grabbed_position += corrected
+            bar.show(self._flow.height, self._view_height, self.scroll_offset.y)
 
     def _set_scroll(self, y: int) -> None:
         """Put a row at the top of the view; who follows goes on following."""
@@ -319,43 +311,19 @@ class Transcript(ScrollView, can_focus=True):
         if y != self.scroll_y:
             self.scroll_target_y = self.scroll_y = y
 
-    def _find_top(self) -> _Top | None:
-        if not self._turns:
-            return None
-        y = self.scroll_offset.y
-        at = self._turn_at(y)
-        view = self._turns[at]
-        return _Top(view, view.mark(y - self._starts[at]), y - self._starts[at])
-
-    def _turn_at(self, y: int) -> int:
-        return min(max(0, bisect_right(self._starts, y) - 1), len(self._turns) - 1)
-
-    def _let_go(self) -> None:
-        """Forget the rows of turns far from the view."""
-        if len(self._turns) <= 2 * _KEPT_TURNS:
-            return
-        first = self._turn_at(self.scroll_offset.y) - _KEPT_TURNS
-        last = self._turn_at(self.scroll_offset.y + self._view_height) + _KEPT_TURNS
-        for view in (*self._turns[: max(0, first)], *self._turns[last + 1 :]):
-            if view.releasable:
-                view.release()
-
     def _want_earlier(self) -> None:
         near = self.scroll_offset.y < 2 * self._view_height
-        if self._earlier and not self._asked_earlier and near and not self.text_selection:
+        if self._earlier and not self._asked_earlier and near and not self.screen._selecting:  # noqa: SLF001
             self._asked_earlier = True
             self.post_message(self.EarlierWanted())
 
     # painting
 
     def _strip_at(self, look: Look, y: int) -> Strip:
-        if not 0 <= y < self._starts[-1]:
-            return look.blank()
-        at = self._turn_at(y)
-        strip = self._turns[at].strip(look, y - self._starts[at])
+        strip = self._flow.strip(look, y)
         selection = self.text_selection
         if selection is not None and (span := selection.get_span(y)) is not None:
-            strip = highlighted(strip, *span, self.selection_style)
+            strip = look.filtered(highlighted(strip, *span, self.selection_style))
         return strip
 
     def _view(self, look: Look) -> list[Strip]:
@@ -379,7 +347,7 @@ class Transcript(ScrollView, can_focus=True):
         if look is None:
             return [Strip.blank(crop.width, self.rich_style)] * crop.height
         if len(self._painted) != self.size.height:
-            self._update(everything=True)
+            self._update()
             self._painted = self._view(look)
         return [self._painted[y].crop(crop.x, crop.right) for y in crop.line_range]
 
@@ -396,11 +364,13 @@ class Transcript(ScrollView, can_focus=True):
         super().notify_style_update()
         if not self._styles_stale and self._look is not None:
             self._styles_stale = True
-            self.call_next(self._update, everything=True)
+            self.call_next(self._update)
 
     def on_resize(self) -> None:
         self._painted = []
-        self._update(everything=True)
+        if self._look is not None and self._look.full_width != self.size.width:
+            self._drop_selection()  # its columns mean other characters now
+        self._update()
 
     # following the end
 
@@ -417,7 +387,7 @@ class Transcript(ScrollView, can_focus=True):
     def follow(self) -> None:
         """Go to the end and stay there."""
         self.anchor()
-        self._update(everything=True)
+        self._update()
 
     def watch_scroll_y(self, old_value: float, new_value: float) -> None:  # noqa: ARG002
         """Whatever scrolled: keep the place, draw what comes into view."""
@@ -425,30 +395,70 @@ class Transcript(ScrollView, can_focus=True):
             return
         if self._anchored and self._anchor_released:
             self._check_anchor()
-        self._top = self._find_top()
-        self._update(first=len(self._turns))
+        self._top = self._flow.top(self.scroll_offset.y)
+        self._update(grown=len(self._flow.turns))
+
+    def _scroll_to(
+        self,
+        x: float | None = None,
+        y: float | None = None,
+        *,
+        animate: bool = True,  # noqa: ARG002  heights may be corrected on the way: an animation would undo that
+        **options: Any,
+    ) -> bool:
+        """Scroll at once."""
+        return super()._scroll_to(x, y, animate=False, **options)
 
     # selecting
 
-    def selection_updated(self, selection: Selection | None) -> None:  # noqa: ARG002
-        """Repaint: the marked cells differ."""
+    def selection_updated(self, selection: Selection | None) -> None:
+        """Remember the selection as places in the text, and repaint the cells that differ."""
+        flow = self._flow
+        self._selected = None
+        if selection is not None and selection.start is not None and selection.end is not None:
+            first, last = flow.top(selection.start.y), flow.top(selection.end.y)
+            if first is not None and last is not None:
+                self._selected = first, last
         look = self._current_look()
         if look is not None:
             self._repaint(look)
+        self._want_earlier()
+
+    def _move_selection(self) -> None:
+        """Keep the selection on its words when rows above them came, went or were corrected."""
+        selection, places = self.text_selection, self._selected
+        if selection is None or places is None or selection.start is None or selection.end is None:
+            return
+        first, last = places
+        if first.turn not in self._flow.turns or last.turn not in self._flow.turns:
+            self._drop_selection()
+            return
+        rows = self._flow.row_of(first), self._flow.row_of(last)
+        if rows != (selection.start.y, selection.end.y):
+            moved = Selection(Offset(selection.start.x, rows[0]), Offset(selection.end.x, rows[1]))
+            self.screen.selections = {**self.screen.selections, self: moved}
+
+    def _drop_selection(self) -> None:
+        if self.is_attached and self.text_selection is not None:
+            self.screen.clear_selection()
 
     def get_selection(self, selection: Selection) -> tuple[str, str] | None:
         """The selected text as it was before wrapping, across messages."""
-        look = self._current_look()
-        if look is None:
+        look, flow = self._current_look(), self._flow
+        if look is None or not flow.turns:
             return None
-        return selected_text(self._selected(look, selection), GUTTER), "\n"
-
-    def _selected(self, look: Look, selection: Selection) -> Iterator[tuple[Row, tuple[int, int] | None]]:
-        first = selection.start.y if selection.start is not None else 0
-        last = selection.end.y if selection.end is not None else self._starts[-1] - 1
-        for y in range(max(0, first), min(last, self._starts[-1] - 1) + 1):
-            at = self._turn_at(y)
-            yield self._turns[at].row(look, y - self._starts[at]), selection.get_span(y)
+        begin, end = selection
+        first = None if begin is None else flow.top(begin.y)
+        last = None if end is None else flow.top(end.y)
+        flow.draw_all(look, begin.y if begin is not None else 0, end.y if end is not None else flow.height)
+        exact = Selection(
+            Offset(begin.x, flow.row_of(first)) if begin is not None and first is not None else None,
+            Offset(end.x, flow.row_of(last)) if end is not None and last is not None else None,
+        )
+        rows = flow.rows(look, exact.start.y if exact.start else 0, exact.end.y if exact.end else flow.height)
+        words = selected_text(((row, exact.get_span(y)) for y, row in rows), GUTTER)
+        self.call_next(self._update)  # heights may be exact now that were guessed before
+        return words, "\n"
 
     # the cursor
 
@@ -459,7 +469,7 @@ class Transcript(ScrollView, can_focus=True):
 
     @property
     def _answers(self) -> list[TurnRows]:
-        return [view for view in self._turns if view.shown is not None]
+        return [view for view in self._flow.turns if view.shown is not None]
 
     def _cursor_to_last(self) -> None:
         answers = self._answers
@@ -474,7 +484,7 @@ class Transcript(ScrollView, can_focus=True):
         self.post_message(self.CursorMoved())
 
     def _view_of(self, answer: AnswerRows | None) -> TurnRows | None:
-        return next((view for view in self._turns if answer is not None and view.turn is answer.turn), None)
+        return next((view for view in self._flow.turns if answer is not None and view.turn is answer.turn), None)
 
     def move_cursor(self, step: int) -> None:
         """Move the cursor by `step` answers and bring it into view."""
@@ -489,44 +499,38 @@ class Transcript(ScrollView, can_focus=True):
             self.anchor()
         else:
             self.release_anchor()
-            self._top = _Top(to, None, 0)
-            if step > 0:  # as far as it takes to see it, not more
-                self._top = self._top_to_see(to) or self._top
-        self._update(everything=True)
+            self._top = self._top_to_see(to) if step > 0 else Top(to, None, 0)
+        self._update()
 
-    def _top_to_see(self, view: TurnRows) -> _Top | None:
-        """The top of a view whose last row is the last of a turn; `None` when the turn does not fit into it."""
-        look = self._current_look()
+    def _top_to_see(self, view: TurnRows) -> Top:
+        """The place that has to be at the top to see a whole turn, with as little scrolling as that takes."""
+        flow, look = self._flow, self._current_look()
+        here = Top(view, None, 0)
         if look is None:
-            return None
+            return here
         view.ensure(look, 0, self._view_height)
-        at = self._turns.index(view)
-        self._sum_up(0)
-        y = self._starts[at] + view.height - self._view_height
+        flow.sum_up(0)
         if view.height > self._view_height:
-            return None
-        if y < self.scroll_offset.y:
-            y = min(self.scroll_offset.y, self._starts[at])
-        index = self._turn_at(max(0, y))
-        return _Top(self._turns[index], None, max(0, y) - self._starts[index])
+            return here
+        start = flow.row_of(here)
+        y = max(start + view.height - self._view_height, min(self.scroll_offset.y, start), 0)
+        return flow.top(y) or here
 
     def on_click(self, event: events.Click) -> None:
-        """Fold the thinking, or put the cursor on the answer under the mouse."""
+        """Fold the thinking, show where a link leads, or put the cursor on the answer under the mouse."""
         look = self._current_look()
-        y = event.y + self.scroll_offset.y
-        if look is None or not 0 <= y < self._starts[-1]:
+        found = self._flow.find(look, event.y + self.scroll_offset.y) if look is not None else None
+        if found is None:
             return
-        at = self._turn_at(y)
-        view = self._turns[at]
-        section, row = view.find(look, y - self._starts[at])
+        view, section, row = found
         answer = view.answer
         if answer is None or section not in answer.sections:
             return
         if section is answer.fold:
             answer.toggle_reasoning()
-            self.refresh_answer(answer)
+            view.take_frame()
         self._move_cursor(answer)
-        self._update(everything=True)
+        self._update()
         x = event.x - GUTTER
         target = next((link.target for link in section.row(row).links if link.start <= x < link.end), None)
         if target is not None and section is answer.text:
@@ -537,50 +541,29 @@ class Transcript(ScrollView, can_focus=True):
 
         Returns which one it is and how many the answer has; `None` when there is no other.
         """
-        look = self._current_look()
-        if look is None or not self._turns:
+        look, top = self._current_look(), self.scroll_offset.y
+        if look is None or not self._flow.turns:
             return None
-        at, number = self._code_here(look, step)
-        while 0 <= at < len(self._turns):
-            places = self._turns[at].code_places(look)
-            if 0 <= number < len(places):
-                self._show_place(self._turns[at], places[number])
-                self._code = self._turns[at], number
-                return number + 1, len(places)
-            at += 1 if step > 0 else -1
-            number = 0 if step > 0 else len(self._turns[at].code_places(look)) - 1 if at >= 0 else -1
-        return None
-
-    def _code_here(self, look: Look, step: int) -> tuple[int, int]:
-        """The turn and number of the code block that is `step` away from the one looked at."""
-        view, number = self._code
-        if view in self._turns:
-            at = self._turns.index(view)
-            places = view.code_places(look)
-            row = self._starts[at] + view.row_of(places[number]) if number < len(places) else -1
-            if 0 <= row - self.scroll_offset.y < self._view_height:
-                return at, number + step
-        top = self._starts[-1] if self.following else self.scroll_offset.y
-        at = self._turn_at(top)
-        rows = [self._starts[at] + self._turns[at].row_of(place) for place in self._turns[at].code_places(look)]
-        above = sum(row < top for row in rows)
-        return at, above if step > 0 else above - 1
-
-    def _show_place(self, view: TurnRows, place: Place) -> None:
-        self._move_cursor(view.answer)
+        view = range(top, top + self._view_height)
+        found = self._code.step(self._flow, look, step, view, at_end=self.following)
+        if found is None:
+            self._update()
+            return None
+        self._move_cursor(found[0].turn.answer)
         self.release_anchor()
-        self._top = _Top(view, place, 0)
-        self._update(everything=True)
+        self._top = found[0]
+        self._update()
         self._check_anchor()
+        return self._code.number + 1, found[1]
 
     @property
     def code_in_hand(self) -> str | None:
         """The code block that was jumped to last, if it is in the answer under the cursor; else its last one."""
         cursor = self._cursor
         blocks = cursor.code_blocks if cursor is not None else []
-        view, number = self._code
-        if view is not None and view.answer is cursor and number < len(blocks):
-            return blocks[number]
+        here = self._code.turn is not None and self._code.turn.answer is cursor
+        if here and self._code.number < len(blocks):
+            return blocks[self._code.number]
         return blocks[-1] if blocks else None
 
     def _step(self, step: int) -> None:
@@ -588,8 +571,8 @@ class Transcript(ScrollView, can_focus=True):
         view = self._view_of(self._cursor)
         if view is None:
             return
-        at = self._turns.index(view)
-        top, bottom = self._starts[at], self._starts[at + 1]
+        at = self._flow.turns.index(view)
+        top, bottom = self._flow.start_of(at), self._flow.start_of(at + 1)
         if step > 0 and bottom > self.scroll_y + self._view_height + 1:
             self.scroll_relative(y=3, animate=False)
         elif step < 0 and top < self.scroll_y:
