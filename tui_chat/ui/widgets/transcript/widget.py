@@ -11,29 +11,28 @@ from collections.abc import Sequence
 from typing import Any, ClassVar
 
 from textual import events
-from textual.geometry import Offset, Region, Size
+from textual.geometry import Region, Size
 from textual.message import Message
 from textual.scroll_view import ScrollView
 from textual.scrollbar import ScrollBar
 from textual.selection import Selection
 from textual.strip import Strip
 from textual.style import Style as VisualStyle
-from textual.timer import Timer
 from textual.widget import Widget
 
 from tui_chat.core.completion import Completion
 from tui_chat.core.conversation import Turn, on_path
 from tui_chat.ui.theme import Glyphs
-from tui_chat.ui.widgets.markdown_log.widget import MarkdownLog, highlighted, own_style, palette_of, selected_text
+from tui_chat.ui.widgets.markdown_log.widget import MarkdownLog, highlighted, own_style, palette_of
 from tui_chat.ui.widgets.transcript.answer_rows import AnswerRows
 from tui_chat.ui.widgets.transcript.code_walk import CodeWalk
 from tui_chat.ui.widgets.transcript.flow import Flow, Top
+from tui_chat.ui.widgets.transcript.letters import Letters
 from tui_chat.ui.widgets.transcript.look import GUTTER, Look
 from tui_chat.ui.widgets.transcript.scroll_bar import SteadyScrollBar
+from tui_chat.ui.widgets.transcript.selected import Selected
 from tui_chat.ui.widgets.transcript.turn_rows import TurnRows
 
-HELD_S = 0.3
-"""How long a letter after a stop waits for a second one: people who stop an answer go on typing what they meant."""
 _LIVE_TURNS = 4
 """Turns at the end that may hold an answer which runs or whose bill has just come."""
 
@@ -110,14 +109,10 @@ class Transcript(ScrollView, can_focus=True):
         self._top: Top | None = None
         """What stands at the top of the view while the end is not followed."""
         self._painted: list[Strip] = []
-        self._selected: tuple[Top, Top] | None = None
-        """Where the selection begins and ends."""
+        self._selected = Selected(self._flow)
         self._settling = False
         self._cursor: AnswerRows | None = None
-        self._offered = self._typing = False
-        self._held: tuple[str, str] | None = None
-        """A letter that waits to be a command or the start of a prompt: key and character."""
-        self._held_timer: Timer | None = None
+        self._letters = Letters(self, self._typed)
 
     # what is shown
 
@@ -412,30 +407,22 @@ class Transcript(ScrollView, can_focus=True):
     # selecting
 
     def selection_updated(self, selection: Selection | None) -> None:
-        """Remember the selection as places in the text, and repaint the cells that differ."""
-        flow = self._flow
-        self._selected = None
-        if selection is not None and selection.start is not None and selection.end is not None:
-            first, last = flow.top(selection.start.y), flow.top(selection.end.y)
-            if first is not None and last is not None:
-                self._selected = first, last
+        """Remember the selection, and repaint the cells that differ."""
+        self._selected.note(selection)
         look = self._current_look()
         if look is not None:
             self._repaint(look)
         self._want_earlier()
 
     def _move_selection(self) -> None:
-        """Keep the selection on its words when rows above them came, went or were corrected."""
-        selection, places = self.text_selection, self._selected
-        if selection is None or places is None or selection.start is None or selection.end is None:
+        """Keep the selection on its words."""
+        selection = self.text_selection
+        if selection is None:
             return
-        first, last = places
-        if first.turn not in self._flow.turns or last.turn not in self._flow.turns:
+        moved = self._selected.moved(selection)
+        if moved is None:
             self._drop_selection()
-            return
-        rows = self._flow.row_of(first), self._flow.row_of(last)
-        if rows != (selection.start.y, selection.end.y):
-            moved = Selection(Offset(selection.start.x, rows[0]), Offset(selection.end.x, rows[1]))
+        elif moved != selection:
             self.screen.selections = {**self.screen.selections, self: moved}
 
     def _drop_selection(self) -> None:
@@ -444,19 +431,10 @@ class Transcript(ScrollView, can_focus=True):
 
     def get_selection(self, selection: Selection) -> tuple[str, str] | None:
         """The selected text as it was before wrapping, across messages."""
-        look, flow = self._current_look(), self._flow
-        if look is None or not flow.turns:
+        look = self._current_look()
+        if look is None:
             return None
-        begin, end = selection
-        first = None if begin is None else flow.top(begin.y)
-        last = None if end is None else flow.top(end.y)
-        flow.draw_all(look, begin.y if begin is not None else 0, end.y if end is not None else flow.height)
-        exact = Selection(
-            Offset(begin.x, flow.row_of(first)) if begin is not None and first is not None else None,
-            Offset(end.x, flow.row_of(last)) if end is not None and last is not None else None,
-        )
-        rows = flow.rows(look, exact.start.y if exact.start else 0, exact.end.y if exact.end else flow.height)
-        words = selected_text(((row, exact.get_span(y)) for y, row in rows), GUTTER)
+        words = self._selected.text(look, selection)
         self.call_next(self._update)  # heights may be exact now that were guessed before
         return words, "\n"
 
@@ -584,30 +562,22 @@ class Transcript(ScrollView, can_focus=True):
 
     def offer_keys(self) -> None:
         """Take the focus without being asked, after a stop: letters act only when nothing else is typed right after."""
-        self._offered = True
+        self._letters.offer()
 
     def on_blur(self) -> None:
-        self._offered = self._typing = False
-        self._forget_held()
+        self._letters.end()
 
     def on_key(self, event: events.Key) -> None:
-        held = self._forget_held()
-        printable = event.character if event.is_printable else None
-        if held is not None and printable is not None:
-            self._type(held[1] + printable)
-        elif printable is not None and (self._typing or not self._bound(event.key)):
-            self._type(printable)
-        elif printable is not None and self._offered:
-            self._held = event.key, printable
-            self._held_timer = self.set_timer(HELD_S, self._act)
-        elif not self._moves(event.key):
-            return
-        event.stop()
-        event.prevent_default()
+        if self._letters.take(event) or self._moves(event.key):
+            event.stop()
+            event.prevent_default()
 
     def on_paste(self, event: events.Paste) -> None:
         event.stop()
         self.post_message(self.Pasted(event.text))
+
+    def _typed(self, characters: str) -> None:
+        self.post_message(self.Typed(characters))
 
     def _moves(self, key: str) -> bool:
         match key:
@@ -621,28 +591,6 @@ class Transcript(ScrollView, can_focus=True):
             case _:
                 return False
         return True
-
-    def _type(self, characters: str) -> None:
-        """Hand characters to the prompt; those that follow before it has the focus go the same way."""
-        self._typing = True
-        self.post_message(self.Typed(characters))
-
-    async def _act(self) -> None:
-        """Nothing was typed after the letter: it was meant as a command."""
-        held, self._held = self._held, None
-        if held is not None and (active := self.app.active_bindings.get(held[0])) is not None:
-            self._offered = False
-            await self.app.run_action(active.binding.action, active.node)
-
-    def _forget_held(self) -> tuple[str, str] | None:
-        held, self._held = self._held, None
-        if self._held_timer is not None:
-            self._held_timer.stop()
-            self._held_timer = None
-        return held
-
-    def _bound(self, key: str) -> bool:
-        return key in self.app.active_bindings
 
 
 def _regions(rows: Sequence[int], width: int) -> list[Region]:
