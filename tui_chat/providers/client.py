@@ -418,13 +418,6 @@ class HTTPProvider:
         except httpx.HTTPError as failed:
             raise failures.broken(place, _reason(_cause(failed)), sent=True, answered=True) from None
 
-_PACE_S = 0.015
-"""Rest after a read that had to wait: tokens that come one by one are read several at a time, for half the work. It is
-less than a third of the time between two paints, and nobody sees it."""
-_WAITED_S = 0.0005
-_UNPACED = 4
-"""The first pieces are read as they come: they start the clock of the first token."""
-
 
 class _Body:
     """The body of one answer, read ahead a little in a task of its own.
@@ -450,17 +443,11 @@ class _Body:
         self._pump = asyncio.create_task(self._read_ahead())
 
     async def _read_ahead(self) -> None:
-        asked_s, waits = time.monotonic(), 0
         try:
             async for piece in self._raw:
                 self._pieces.append(piece)
                 self._size += len(piece)
                 self._news.set()
-                if time.monotonic() - asked_s > _WAITED_S:
-                    waits += 1
-                    if waits > _UNPACED:
-                        await asyncio.sleep(_PACE_S)
-                asked_s = time.monotonic()
                 if self._size >= _AHEAD:
                     self._room.clear()
                     await self._room.wait()
