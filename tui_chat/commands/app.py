@@ -11,7 +11,10 @@ from tui_chat.commands.output import say
 from tui_chat.commands.signals import default_signals
 from tui_chat.core.errors import ConfigurationError
 
-_ESC_DELAY_MS = "25"
+_TEXTUAL = {
+    "ESCDELAY": "25",  # milliseconds until a lone Esc is one
+    "TEXTUAL_FPS": "120",  # a key waits half as long for its echo; nothing is painted that did not change
+}
 
 
 def app(model_name: str | None, conversation_id: str | None, *, latest: bool) -> int:
@@ -39,11 +42,11 @@ def app(model_name: str | None, conversation_id: str | None, *, latest: bool) ->
 
 
 def _loaded() -> Callable[..., int]:
-    """Load the screen with a short wait for what may follow an Esc; whoever set `ESCDELAY` keeps it."""
-    users = os.environ.get("ESCDELAY")
-    os.environ["ESCDELAY"] = users or _ESC_DELAY_MS
+    """Load the screen, telling Textual what it reads only from the environment; what the user set there holds."""
+    ours = {name: value for name, value in _TEXTUAL.items() if name not in os.environ}
+    os.environ.update(ours)
     from tui_chat.ui.app import run
 
-    if users is None:  # Textual has read it; the user's editor shall not
-        del os.environ["ESCDELAY"]
+    for name in ours:  # it has been read; the user's editor shall not see it
+        del os.environ[name]
     return run
