@@ -13,7 +13,6 @@ import subprocess
 import sys
 import time
 from importlib import import_module
-from inspect import signature
 from pathlib import Path
 
 from tests.benchmarks.common import Record
@@ -35,8 +34,7 @@ def _measured(name: str, *, quick: bool) -> list[Record]:
 
 
 def _inside(name: str, *, quick: bool) -> list[Record]:
-    measure = import_module(f"tests.benchmarks.{name}").measure
-    records: list[Record] = measure(quick) if signature(measure).parameters else measure()
+    records: list[Record] = import_module(f"tests.benchmarks.{name}").measure(quick)
     return records
 
 

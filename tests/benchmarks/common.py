@@ -39,6 +39,15 @@ def with_growth(records: list[Record], key: str) -> list[Record]:
     return records
 
 
+def by_what(records: Iterable[Record], key: str, targets: dict[str, str]) -> list[Record]:
+    """Order records of several sizes by what they measure, with its growth and its target."""
+    groups: dict[object, list[Record]] = {}
+    for record in records:
+        target = targets.get(str(record["what"]))
+        groups.setdefault(record["what"], []).append({**record, **({"target": target} if target else {})})
+    return [record for group in groups.values() for record in with_growth(group, key)]
+
+
 def _number(value: object) -> float:
     assert isinstance(value, int | float)
     return float(value)

@@ -1,17 +1,16 @@
-"""What a page of a long conversation costs: `python -m tests.benchmarks.paging`.
+"""What a page of a long conversation costs.
 
 One database holds conversations of all sizes. Each figure is the processor time of this process, the best of several,
 since other programs run too: the last 20 turns, the 20 before them, the first 20 (whose siblings are all first turns of
 the conversation), the size of the whole path, and the whole path itself.
 """
 
-import json
-import sys
 import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
 
+from tests.benchmarks.common import Record, by_what
 from tests.store.made import HandClock, chat_named, finish, turn_in
 from tui_chat.core.conversation import Conversation, Turn
 from tui_chat.store.conversations import SQLiteStore, open_store
@@ -41,7 +40,7 @@ def _cpu_ms(action: Callable[[], object]) -> float:
     return round(min(times) * 1e3, 2)
 
 
-def _measured(store: SQLiteStore, chat: Conversation, turns: list[Turn]) -> list[dict[str, object]]:
+def _measured(store: SQLiteStore, chat: Conversation, turns: list[Turn]) -> list[Record]:
     last = store.page(chat.id)
     actions: dict[str, Callable[[], object]] = {
         "last page": lambda: store.page(chat.id),
@@ -53,17 +52,14 @@ def _measured(store: SQLiteStore, chat: Conversation, turns: list[Turn]) -> list
     return [{"what": what, "size": len(turns), "ms": _cpu_ms(action)} for what, action in actions.items()]
 
 
-def measure() -> list[dict[str, object]]:
+def measure(quick: bool) -> list[Record]:
     """Return a record for each figure and size."""
     with tempfile.TemporaryDirectory() as folder:
         store = open_store(Path(folder) / "chats.db", HandClock())
         try:
-            chats = [long_chat(size) for size in SIZES]
+            chats = [long_chat(size) for size in (SIZES[:2] if quick else SIZES)]
             store.import_trees(chats)
-            return [record for chat, turns in chats for record in _measured(store, chat, turns)]
+            found = [record for chat, turns in chats for record in _measured(store, chat, turns)]
         finally:
             store.close()
-
-
-if __name__ == "__main__":
-    sys.stdout.write(json.dumps(measure(), indent=2) + "\n")
+    return by_what(found, "ms", dict.fromkeys(("last page", "page before", "first page"), "growth ≤ 1.2"))

@@ -1,4 +1,4 @@
-"""What a list of conversations costs: `python -m tests.benchmarks.sidebar`.
+"""What a list of conversations costs.
 
 A real database in a temporary folder, the real sidebar in a small app. Each figure is the processor time of this
 process, the best of several, since other programs run too: `sidebar fill` from the call to the painted list,
@@ -7,8 +7,6 @@ that narrow it), `sidebar refresh` what one more conversation costs the screen.
 """
 
 import asyncio
-import json
-import sys
 import tempfile
 import time
 from collections.abc import Awaitable, Callable
@@ -19,6 +17,7 @@ from pathlib import Path
 from textual.app import App, ComposeResult
 from textual.pilot import Pilot
 
+from tests.benchmarks.common import Record, by_what
 from tests.store.made import NOON, HandClock, chat_named, turn_in
 from tui_chat.core.conversation import Conversation, Turn
 from tui_chat.store.conversations import SQLiteStore, open_store
@@ -32,6 +31,11 @@ _WORDS = (
 )
 _TYPED = "lisb"
 _TIMES = 5
+_TARGETS = {
+    "sidebar fill": "≤ 150 at 100,000",
+    "sidebar first keystroke": "≤ 120 at 100,000, ≤ 50 at 5,000",
+    "sidebar keystroke": "≤ 120 at 100,000, ≤ 50 at 5,000",
+}
 
 
 class SidebarApp(App[None]):
@@ -69,7 +73,7 @@ async def _cpu_ms(action: Callable[[], Awaitable[object]]) -> float:
     return (time.process_time() - start) * 1e3
 
 
-async def _measured(store: SQLiteStore, size: int) -> list[dict[str, object]]:
+async def _measured(store: SQLiteStore, size: int) -> list[Record]:
     app = SidebarApp()
     async with app.run_test(size=(120, 40)) as pilot:
         fill = [await _cpu_ms(lambda: _fill(app, pilot, store)) for _ in range(_TIMES)]
@@ -109,18 +113,14 @@ async def _refresh(app: SidebarApp, pilot: "Pilot[None]", store: SQLiteStore) ->
     return await _cpu_ms(follow)
 
 
-def measure() -> list[dict[str, object]]:
+def measure(quick: bool) -> list[Record]:
     """Return a record for each figure and size."""
-    found: list[dict[str, object]] = []
-    for size in SIZES:
+    found: list[Record] = []
+    for size in SIZES[:2] if quick else SIZES:
         with tempfile.TemporaryDirectory() as folder:
             store = history(Path(folder) / "chats.db", size)
             try:
                 found += asyncio.run(_measured(store, size))
             finally:
                 store.close()
-    return found
-
-
-if __name__ == "__main__":
-    sys.stdout.write(json.dumps(measure(), indent=2) + "\n")
+    return by_what(found, "ms", _TARGETS)
