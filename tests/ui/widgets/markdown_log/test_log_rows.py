@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import random
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from rich.style import Style
 from textual.strip import Strip
 
 from tests.ui.widgets.markdown_log.constructs import chunked
 from tui_chat.ui.widgets.markdown_log import log_rows as log_rows_module
+from tui_chat.ui.widgets.markdown_log.document import MarkdownDocument
 from tui_chat.ui.widgets.markdown_log.log_rows import LogRows
 from tui_chat.ui.widgets.markdown_log.render import Palette, Renderer, Row
 
@@ -93,3 +96,45 @@ def test_rows_that_did_not_change_keep_their_strips_while_a_paragraph_grows() ->
         rows.refill()
         assert rows.strip(0) is first
     assert rows.height > 8
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "```python\n" + "".join(f'def f{n}():\n    """One\n    of {n}.\n    """\n' for n in range(400)) + "```",
+        "```css\n" + "".join(f"/* many\n   lines {n} */\na {{ b: {n} }}\n" for n in range(400)) + "```",
+        "| n | text |\n|---|---|\n" + "".join(f"| {n} | row **{n}** |\n" for n in range(500)),
+    ],
+    ids=["code", "comments", "table"],
+)
+def test_a_long_block_looks_in_parts_as_it_looks_whole_from_whatever_end_it_is_drawn(source: str) -> None:
+    rows = laid_out(LogRows(source), 40)
+    for y in range(rows.height, 0, -30):
+        rows.ensure_above(y, 30)
+    whole = Renderer(40, Palette(keyword=Style(bold=True), literal=Style(italic=True))).rows(rows.document.sealed[0])
+    rows.lay_out(Renderer(40, Palette(keyword=Style(bold=True), literal=Style(italic=True))), lambda strip: strip)
+    for y in range(rows.height, 0, -30):
+        rows.ensure_above(y, 30)
+    assert rows.height == len(whole)
+    assert len(rows._blocks) > 10
+    assert [rows.row(y) for y in range(rows.height)] == whole
+
+
+def test_code_that_arrives_has_the_colours_of_the_whole_all_along_and_is_not_drawn_again_at_its_end() -> None:
+    source = "```python\n" + "".join(f'def f{n}():\n    """One\n    of {n}.\n    """\n' for n in range(300)) + "```\n"
+    palette = Palette(keyword=Style(bold=True), literal=Style(italic=True))
+    whole = Renderer(60, palette).rows(MarkdownDocument.whole(source).sealed[0])
+    rows = LogRows(finished=False)
+    rows.lay_out(Renderer(60, palette), lambda strip: strip)
+    for at in range(0, len(source) - 4, 300):
+        rows.feed(source[at : min(at + 300, len(source) - 4)])
+        rows.refill()
+        rows.ensure_above(rows.height, 20)
+        last = rows.height - 3
+        assert [rows.row(y) for y in range(max(0, last - 60), last)] == whole[max(0, last - 60) : last]
+    drawn = [rows.strip(y) for y in range(900, 1_100)]
+    rows.feed(source[-4:])
+    rows.finalise()
+    rows.refill()
+    assert all(rows.strip(y) is strip for y, strip in enumerate(drawn, 900))
+    assert rows.row_of(rows.mark(500)) == 500

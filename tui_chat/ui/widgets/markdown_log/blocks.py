@@ -7,9 +7,10 @@ block says the same whether its text came at once or in pieces.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import IntFlag
-from typing import Literal, TypeAlias
+from typing import Literal, Protocol, TypeAlias
 
 
 class Mark(IntFlag):
@@ -73,6 +74,27 @@ class Rule:
     gap: bool = False
 
 
+class Lexed(Protocol):
+    """A block of code that knows its colours."""
+
+    def part(self, first: int, count: int) -> Sequence[tuple[tuple[str, str], ...]]:
+        """Some of its lines, each as runs of text and role."""
+        ...
+
+    def state(self, first: int) -> tuple[str, ...]:
+        """Whatever it takes to go on from before a line."""
+        ...
+
+    @property
+    def size(self) -> int:
+        """How many lines there are."""
+        ...
+
+    def append(self, text: str) -> int:
+        """Add complete lines at its end; returns how many there were before."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Code:
     """A fenced or indented code block, or a part of one that is still arriving."""
@@ -88,6 +110,10 @@ class Code:
     growing: bool = False
     """It was the end of a text that still arrived: more lines may follow."""
     gap: bool = False
+    lexed: Lexed | None = field(default=None, compare=False, repr=False)
+    """The colours of the whole block, for a part that may be drawn out of order; `None` when parts come in order."""
+    line: int = field(default=0, compare=False, repr=False)
+    """Lines of the block before this part, where `lexed` is known."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,6 +28,11 @@ WHOLE: Final = 12_000
 """Characters up to which a block is lexed as a whole."""
 LONGEST_LINE: Final = 2_000
 """Characters of a line beyond which it stays plain: minified sources make lexers backtrack."""
+MOST_BEFORE: Final = 4_000
+"""Lines that are lexed to know the state of the next one."""
+LINES_BEFORE: Final = 200
+"""Lines that have to do where there are more."""
+_KEPT_PARTS: Final = 16
 _ROOT: Final = ("root",)
 _SPANNING: Final = {"/*": "*/", "<!--": "-->", "--[[": "]]", "`": "`"}
 """Comments and raw strings: most lexers have one expression for one, which matches when its last line is there."""
@@ -45,17 +50,77 @@ def highlight(code: str, language: str) -> tuple[Line, ...]:
     return tuple(_lines(_checked(lexer.get_tokens_unprocessed(code), code))[:-1])
 
 
+class Lexing:
+    """The colours of a long block, part by part in any order, each line lexed as few times as that takes.
+
+    A part begins in the lexer's state at the end of all before it, and only that tells a string from what stands
+    between two strings. So what is before a part is lexed once, unless it is so much that it would be felt.
+    """
+
+    def __init__(self, language: str) -> None:
+        self._language = language
+        self._lines: list[str] = []
+        self._stacks: dict[int, tuple[str, ...]] = {0: _ROOT}
+        """The state before some lines."""
+        self._parts: dict[tuple[int, int], list[Line]] = {}
+        """Those asked for last."""
+
+    @property
+    def size(self) -> int:
+        """How many lines there are."""
+        return len(self._lines)
+
+    def append(self, text: str) -> int:
+        """Add complete lines at the end; returns how many there were before."""
+        before = len(self._lines)
+        self._lines += text.split("\n")[:-1]
+        return before
+
+    def part(self, first: int, count: int) -> list[Line]:
+        """Some lines."""
+        lines = self._parts.pop((first, count), None)
+        if lines is None:
+            lines = self._lex(first, count, self.state(first))
+        self._parts[first, count] = lines
+        if len(self._parts) > _KEPT_PARTS:
+            del self._parts[next(iter(self._parts))]
+        return lines
+
+    def state(self, first: int) -> tuple[str, ...]:
+        """The lexer's state before a line."""
+        if first not in self._stacks:
+            self._stacks[first] = self._stack_before(first)
+        return self._stacks[first]
+
+    def _stack_before(self, first: int) -> tuple[str, ...]:
+        known = max(at for at in self._stacks if at <= first)
+        stack = self._stacks[known]
+        if first - known > MOST_BEFORE:
+            known, stack = first - LINES_BEFORE, _ROOT
+        for line in self._lines[known:first]:
+            _, stack = _line(line + "\n", self._language, stack)
+        return stack
+
+    def _lex(self, first: int, count: int, stack: tuple[str, ...]) -> list[Line]:
+        lines: list[Line] = []
+        for line in self._lines[first : first + count]:
+            runs, stack = _line(line + "\n", self._language, stack)
+            lines.append(runs)
+        self._stacks[first + count] = stack
+        return lines
+
+
 class Follower:
     """Highlights code block after code block as they grow, and the parts they are cut into, each line once."""
 
     def __init__(self) -> None:
-        self._reset("")
+        self._reset("", _ROOT)
 
-    def _reset(self, language: str) -> None:
+    def _reset(self, language: str, stack: tuple[str, ...]) -> None:
         self._language = language
         self._text = ""
         self._lines: list[Line] = []
-        self._stacks: list[tuple[str, ...]] = [_ROOT]
+        self._stacks: list[tuple[str, ...]] = [stack]
         self._part = 0
         self._part_line = 0
 
@@ -63,10 +128,23 @@ class Follower:
         """The lines of a block, of its beginning, or of a part that follows the part asked for last."""
         if code.head:
             self._part = self._part_line = 0
+        lines = self._grown(code, _ROOT)
+        if not code.foot:
+            self._part += code.text.rfind("\n") + 1
+            self._part_line += code.text.count("\n")
+        return lines
+
+    def lines_after(self, code: Code, stack: tuple[str, ...]) -> list[Line]:
+        """The lines of a part that grows behind others, which left the lexer in a state."""
+        if self._stacks[0] != stack or self._part:
+            self._reset(code.language, stack)
+        return self._grown(code, stack)
+
+    def _grown(self, code: Code, stack: tuple[str, ...]) -> list[Line]:
         known = self._text[self._part :]
         common = min(len(known), len(code.text))
         if self._language != code.language or known[:common] != code.text[:common]:
-            self._reset(code.language)
+            self._reset(code.language, stack)
             known = ""
         complete = code.text[: code.text.rfind("\n") + 1]
         if len(complete) > len(known):
@@ -75,9 +153,6 @@ class Follower:
         lines = self._lines[self._part_line : last]
         if rest := code.text[len(complete) :]:
             lines.append(_line(rest, self._language, self._stacks[last])[0])
-        if not code.foot:
-            self._part += len(complete)
-            self._part_line = last
         return lines
 
     def _append(self, text: str) -> None:

@@ -32,6 +32,7 @@ from tui_chat.ui.widgets.markdown_log.blocks import (
     code_of,
 )
 from tui_chat.ui.widgets.markdown_log.document import MarkdownDocument
+from tui_chat.ui.widgets.markdown_log.parts import in_parts
 from tui_chat.ui.widgets.markdown_log.render import Renderer, Row
 
 MOST_DRAWN: Final = 400
@@ -81,7 +82,9 @@ class LogRows:
         self._starts: list[int] = [0]
         """First row of each block, and the row after the last."""
         self._sealed = 0
-        """Blocks that were sealed when they were taken over."""
+        """Blocks of the document that were sealed when they were taken over."""
+        self._places: list[int] = [0]
+        """For each block of the document, and for the next one, where its parts begin among ours."""
         self._heads: list[int] = []
         """Code blocks that begin in each block."""
         self._code_heads = 0
@@ -147,6 +150,7 @@ class LogRows:
         self.document = MarkdownDocument()
         self._pending.clear()
         self._sealed = 0
+        self._places = [0]
         self._replace(0, [])
 
     def _take_pending(self) -> None:
@@ -170,7 +174,14 @@ class LogRows:
         first = self._sealed if changed is None else min(changed, self._sealed)
         sealed = self.document.sealed
         self._sealed = len(sealed)
-        self._replace(first, [*sealed[first:], *self.document.tail])
+        at = self._places[first]
+        del self._places[first + 1 :]
+        blocks: list[Block] = []
+        above = self._blocks[at - 1] if at else None
+        for parts in in_parts((*sealed[first:], *self.document.tail), above):
+            blocks += parts
+            self._places.append(at + len(blocks))
+        self._replace(at, blocks)
 
     def take_changed(self) -> int | None:
         """The first row that may look different since this was asked last; `None` when all are as they were."""
@@ -179,11 +190,13 @@ class LogRows:
 
     def _replace(self, first: int, blocks: list[Block]) -> None:
         """Put blocks in place of all from `first` on; what is drawn stays where a block is still the same."""
-        for now, old in zip(tuple(blocks), self._blocks[first:], strict=False):
+        same = 0
+        for now, old in zip(blocks, self._blocks[first:], strict=False):
             if now is not old and now != old:
                 break
-            first += 1
-            blocks = blocks[1:]
+            same += 1
+        self._blocks[first : first + same] = blocks[:same]
+        first, blocks = first + same, blocks[same:]
         old_drawn = self._drawn[first:]
         if first < len(self._blocks):
             self._replaced.append(first)

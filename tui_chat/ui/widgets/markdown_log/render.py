@@ -33,7 +33,7 @@ from tui_chat.ui.widgets.markdown_log.blocks import (
     Table,
 )
 from tui_chat.ui.widgets.markdown_log.clean import clean
-from tui_chat.ui.widgets.markdown_log.highlight import WHOLE, Follower, Line, highlight
+from tui_chat.ui.widgets.markdown_log.highlight import WHOLE, Follower, highlight
 from tui_chat.ui.widgets.markdown_log.tables import Layout, fitted_layout, plain
 from tui_chat.ui.widgets.markdown_log.wrap import Link, Piece, Swap, Wrapped, rest_of, width_of, wrap
 
@@ -365,7 +365,15 @@ class Renderer:
         text = code.text.removesuffix("\n")
         part = code.growing or not (code.head and code.foot)
         by_line = part or len(text) > WHOLE
-        lines: Sequence[Line] = self._follower.lines(code) if by_line else highlight(text, code.language)
+        lines: Sequence[tuple[tuple[str, str], ...]]
+        if code.lexed is not None and code.growing:
+            lines = self._follower.lines_after(code, code.lexed.state(code.line))
+        elif code.lexed is not None:
+            lines = code.lexed.part(code.line, text.count("\n") + 1)
+        elif by_line:
+            lines = self._follower.lines(code)
+        else:
+            lines = highlight(text, code.language)
         return [_cleaned([Piece(run, styles[role]) for run, role in line]) for line in lines]
 
     # Tables
