@@ -79,3 +79,17 @@ def test_an_entity_changes_and_is_only_itself():
     assert Thing("a") != other
     assert len({one, other}) == 2
     assert not hasattr(one, "__dict__")
+
+
+def test_what_a_record_cannot_do_is_refused_when_the_class_is_made():
+    class Checked:
+        x: int
+
+        def __post_init__(self) -> None: ...
+
+    class Late:
+        x: int = field(init=False)
+
+    for refused in (Checked, Late):
+        with pytest.raises(TypeError, match="use a dataclass"):
+            record(refused)

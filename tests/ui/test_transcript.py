@@ -470,3 +470,29 @@ async def test_without_colour_nothing_of_the_transcript_has_one_and_no_control_c
         colours = {c.triplet for s in segments if s.style for c in (s.style.color, s.style.bgcolor) if c is not None}
         assert colours
         assert all(triplet is not None and triplet.red == triplet.green == triplet.blue for triplet in colours)
+
+
+async def test_a_branch_sent_while_what_it_replaces_is_in_view_goes_to_the_end(program):
+    remember(program, 12)
+    program.server.enqueue([SSE, chat_stream(["the branch"])])
+    async with program.running(size=(70, 34)) as driver:
+        transcript = await open_first(driver)
+        await driver.until(lambda: driver.shows("End of 11."))
+        for _ in range(6):
+            await driver.press("alt+up")
+        await driver.press("ctrl+t", "e")
+        for _ in range(12):
+            transcript.scroll_relative(y=6, animate=False)
+            await driver.pilot.pause()
+        await driver.pilot.resize_terminal(200, 34)
+        await driver.press("enter")
+        await driver.until(lambda: driver.idle and driver.shows("the branch"))
+        assert transcript.following
+
+
+async def test_the_program_starts_and_answers_with_ascii_glyphs(program):
+    program.server.enqueue([SSE, chat_stream(["- an item\n\n> a quote"])])
+    async with program.running(more='[ui]\nglyphs = "ascii"\n') as driver:
+        await driver.ask("hi")
+        await driver.until(lambda: driver.idle and driver.shows("- an item"))
+        assert all(line.isascii() for line in in_view(driver))

@@ -35,7 +35,10 @@ def app(model_name: str | None, conversation_id: str | None, *, latest: bool) ->
         run = _loaded()
         services = ground.services(history.store, ground.providers())
         default_signals()
-        code = run(services, model=model, conversation_id=conversation.id if conversation else None)
+        try:
+            code = run(services, model=model, conversation_id=conversation.id if conversation else None)
+        finally:
+            gc.enable()  # it may have ended before its first paint
     if history.failure:
         say(f"warning: not everything was saved: {history.failure}")
     return code

@@ -2,7 +2,8 @@
 
 The standard decorator compiles up to six methods for each class before anything is asked of it: 0.45 ms for a frozen
 one, and some fifty classes stand between a start and its first paint. Here the methods are shared, and `__init__` is
-compiled at the first call. `dataclasses.fields` and `dataclasses.replace` work as usual; records cannot be pickled.
+compiled at the first call. `dataclasses.fields` and `dataclasses.replace` work as usual; records cannot be
+pickled or copied.
 """
 
 from collections.abc import Callable
@@ -31,8 +32,12 @@ def record(cls: type[_T]) -> type[_T]:
 @dataclass_transform(eq_default=False, field_specifiers=(field, Field))
 def entity(cls: type[_T]) -> type[_T]:
     """Make `cls` a thing: its fields change, and it is equal to nothing but itself."""
+    if own := {"__init__", "__post_init__", "__eq__", "__hash__"} & cls.__dict__.keys():
+        raise TypeError(f"{cls.__name__} defines {', '.join(sorted(own))}; use a dataclass")
     cls.__doc__ = cls.__doc__ or cls.__name__  # else dataclass writes the signature there, which is slow
     made: Any = dataclass(init=False, repr=False, eq=False, slots=True)(cls)
+    if any(each.kw_only or not each.init for each in fields(made)):
+        raise TypeError(f"{cls.__name__} has fields that a record cannot have; use a dataclass")
 
     def init(self: object, *args: object, **named: object) -> None:
         made.__init__ = _compiled(made)

@@ -10,6 +10,8 @@ from collections.abc import Callable
 from time import perf_counter
 
 _SHARE = 4
+_LONGEST_S = 0.25
+"""A frame that took long is not waited out: what arrives meanwhile would make the next one longer still."""
 
 
 class FrameClock:
@@ -49,4 +51,4 @@ class FrameClock:
         started = perf_counter()
         self._on_frame()
         spent = perf_counter() - started
-        self._next_s = asyncio.get_running_loop().time() + max(self._interval_s, _SHARE * spent)
+        self._next_s = asyncio.get_running_loop().time() + max(self._interval_s, min(_SHARE * spent, _LONGEST_S))

@@ -52,6 +52,7 @@ class ChatScreen(Screen[None]):
 
     AUTO_FOCUS = "#prompt"
     BLANK = True  # see widgets/covered.py
+    _just_styled = False
     HORIZONTAL_BREAKPOINTS = [  # noqa: RUF012  Textual's own form
         (0, "-tiny"),
         (60, "-narrow"),
@@ -103,7 +104,7 @@ class ChatScreen(Screen[None]):
         self._footer = StatusFooter()
         self.set_class(glyphs is ASCII, "ascii")
         self._asked_to_delete = ""
-        self._reads_list = self._just_styled = False
+        self._reads_list = False
         self._stopped_at_s = self._status_at_s = float("-inf")
         self._status_stale = True
         """Something else than figures changed since footer and sidebar were drawn."""

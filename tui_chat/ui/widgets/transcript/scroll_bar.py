@@ -1,4 +1,4 @@
-"""A scroll bar that repaints when its thumb moves by a cell, not for each row that a growing text gets."""
+"""A scroll bar that repaints when its thumb is drawn elsewhere, not for each row that a growing text gets."""
 
 from textual.scrollbar import ScrollBar
 
@@ -7,11 +7,12 @@ class SteadyScrollBar(ScrollBar):
     """Told where the view stands instead of watching it."""
 
     _thumb = (0, 0)
+    """Start and length in eighths of a cell."""
 
     def show(self, total: int, view: int, top: int) -> None:
         """Show that `view` of `total` rows are seen from row `top` on."""
-        length = max(1, round(view * view / total)) if total > view else view
-        start = round(top / (total - view) * (view - length)) if total > view else 0
+        length = 8 * view * view // max(1, total)
+        start = 8 * top * view // max(1, total)
         self.set_reactive(ScrollBar.window_virtual_size, total)
         self.set_reactive(ScrollBar.window_size, view)
         self.set_reactive(ScrollBar.position, float(top))

@@ -114,6 +114,8 @@ class Lines:
 
     def strip(self, y: int) -> Strip:
         strips = self._painted()
+        if not 0 <= y < len(strips):  # a guess that was too high, painted before it was corrected
+            return self._draw(len(self.contents))
         strip = strips[y]
         if strip is None:
             strip = strips[y] = self._draw(y - self.gap_above)

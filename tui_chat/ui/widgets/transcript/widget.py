@@ -267,11 +267,9 @@ class Transcript(ScrollView, can_focus=True):
     def _settle(self, look: Look) -> int:
         """Make the heights around the view exact; returns the row that has to stand at the top of it."""
         flow, top = self._flow, self._top
-        if self.following or top is None:
+        if self.following or top is None or top.turn not in flow.turns:
             flow.settle_end(look, 2 * self._view_height)
             return flow.height - self._view_height
-        if top.turn not in flow.turns:
-            return self.scroll_offset.y
         flow.settle(look, top, self._view_height)
         return flow.row_of(top)
 
