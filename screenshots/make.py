@@ -56,7 +56,7 @@ async def empty(pilot: "Pilot[None]", _app: ChatApp) -> None:
 async def chat(pilot: "Pilot[None]", app: ChatApp) -> None:
     """An answer streams, an older one settled."""
     await say(pilot, "Explain SSE in two sentences")
-    await until(lambda: not app.streams and bool(app._chat_screen.pane.session.path), pilot)
+    await until(lambda: not app.streams and bool(app.screen.query("Transcript")), pilot)
     await say(pilot, "What is this?")
     await until(lambda: written(app) > 900, pilot)
 
