@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 
 from tests.ui.widgets.markdown_log.constructs import chunked, marks
 from tui_chat.ui.widgets.markdown_log import document as document_module
@@ -26,6 +26,7 @@ def finished(pieces: list[str]) -> MarkdownDocument:
 
 @settings(max_examples=120, deadline=None, suppress_health_check=list(HealthCheck))
 @given(chunked())
+@example(("\x0c\r\n| a | b |\r\n|--\r\n\r\n", list("\x0c\r\n| a | b |\r\n|--\r\n\r\n")))
 def test_any_chunking_gives_the_blocks_and_rows_of_the_whole(case: tuple[str, list[str]]) -> None:
     text, pieces = case
     streamed = finished(pieces)

@@ -431,7 +431,7 @@ def _certain(node: Node, above: Node, lines: list[str]) -> bool:
         return True  # its first two lines are complete: a table needs both to begin
     if isinstance(above.block, Item | Footnote):
         return False  # what comes may be indented and belong to it
-    return not lines[node.start - 1].strip()
+    return not lines[node.start - 1].strip(" \t")  # what else is white is text to CommonMark
 
 
 def _has_many_lines(block: Block, *, long: bool) -> bool:
