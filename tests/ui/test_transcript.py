@@ -161,7 +161,8 @@ def whole_text(transcript: Transcript) -> list[str]:
     rows: list[str] = []
     for view in transcript._flow.turns:
         view.ensure(look, 0, 10_000)
-        rows += [view.strip(look, y).text[: look.full_width - 1].strip("▌ ") for y in range(view.height)]
+        found = [view.find(look, y) for y in range(view.height)]
+        rows += [section.strip(at).text[: look.full_width - 1].strip("▌ ") for section, at in found]
     transcript._update()
     return rows
 

@@ -233,10 +233,6 @@ class Stack:
     def height(self) -> int:
         return self._starts[-1]
 
-    def start_of(self, section: Section) -> int:
-        """The first row of a section."""
-        return self._starts[self.sections.index(section)]
-
     def find(self, y: int) -> tuple[Section, int]:
         """The section around a row of the stack, and the row within it."""
         at = self._at(y)

@@ -4,11 +4,9 @@ A turn far from the view is only a height: nothing of it is parsed or drawn unti
 """
 
 from textual.content import Content
-from textual.strip import Strip
 
 from tui_chat.core.completion import Completion
 from tui_chat.core.conversation import Turn
-from tui_chat.ui.widgets.markdown_log.render import Row
 from tui_chat.ui.widgets.transcript.answer_rows import AnswerRows
 from tui_chat.ui.widgets.transcript.look import Look
 from tui_chat.ui.widgets.transcript.prompt_rows import PromptRows, estimated_height
@@ -135,20 +133,6 @@ class TurnRows:
     def find(self, look: Look, y: int) -> tuple[Section, int]:
         """The section around a row, and the row within it."""
         return self.lay_out(look).find(y)
-
-    def start_of(self, look: Look, section: Section) -> int:
-        """The first row of a section."""
-        return self.lay_out(look).start_of(section)
-
-    def strip(self, look: Look, y: int) -> Strip:
-        """A row as it is painted."""
-        section, at = self.find(look, y)
-        return section.strip(at)
-
-    def row(self, look: Look, y: int) -> Row:
-        """What a row says."""
-        section, at = self.find(look, y)
-        return section.row(at)
 
 
 def _gap() -> Lines:
