@@ -270,6 +270,9 @@ async def test_a_link_shows_where_it_leads_before_anything_is_opened(program, mo
         assert driver.shows("https://evil.example/x")
         assert driver.shows("https://other.example")
         assert not opened
+        box = driver.app.screen.query_one(".box").region
+        assert box.x > 5, "it stands in the middle, over the chat"
+        assert box.y > 5
         await driver.press("down", "enter")
         await driver.until(lambda: opened)
         assert opened == ["https://other.example"]
@@ -497,3 +500,21 @@ async def test_the_program_starts_and_answers_with_ascii_glyphs(program):
         await driver.ask("hi")
         await driver.until(lambda: driver.idle and driver.shows("- an item"))
         assert all(line.isascii() for line in in_view(driver))
+
+
+async def test_one_can_go_to_code_while_more_text_arrives(program):
+    gate = threading.Event()
+    blocks = "".join("Words.\n\n" * 30 + f"```python\nblock = {n}\n```\n\n" for n in range(3))
+    chunks = [chat_chunk(blocks[at : at + 40]) for at in range(0, len(blocks), 40)]
+    program.server.enqueue([SSE, *chunks, chat_chunk("Words.\n\n" * 60), WaitFor(gate), chat_stream(["End."])])
+    async with program.running() as driver:
+        await driver.ask("code")
+        transcript = driver.screen.pane.transcript
+        await driver.until(lambda: transcript.virtual_size.height > 290)
+        await driver.press("ctrl+t", "left_curly_bracket")
+        await driver.until(lambda: driver.shows("block = 2"))
+        await driver.press("left_curly_bracket")
+        await driver.until(lambda: driver.shows("block = 1"))
+        gate.set()
+        await driver.until(lambda: driver.idle)
+        assert driver.shows("block = 1")

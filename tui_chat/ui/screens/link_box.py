@@ -33,6 +33,7 @@ class LinkChoice:
 class LinkBox(ModalScreen[LinkChoice | None]):
     """A box with the targets, one of them chosen."""
 
+    CSS_PATH = "boxes.tcss"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape,q,o", "dismiss(None)", "Close", show=False),
         Binding("c,y", "copy", "Copy", show=False),

@@ -117,15 +117,15 @@ class LogRows:
     def code_marks(self) -> list[Mark]:
         """Where each code block begins."""
         self.refill()
-        marks: list[Mark] = []
+        places: list[tuple[int, int]] = []
         for at, heads in enumerate(self._heads):
             if heads:
                 self._drawn_now(at)
                 drawn = self._drawn[at]
                 rows = drawn.rows if drawn is not None else []
-                marks += [Mark(at, y) for y, row in enumerate(rows) if row.code_start]
+                places += [(at, y) for y, row in enumerate(rows) if row.code_start]
         self._sum_up(0)
-        return marks
+        return [self.mark(self._starts[at] + y) for at, y in places]
 
     @property
     def targets(self) -> list[str]:
