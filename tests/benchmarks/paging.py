@@ -2,7 +2,7 @@
 
 One database holds conversations of all sizes. Each figure is the processor time of this process, the best of several,
 since other programs run too: the last 20 turns, the 20 before them, the first 20 (whose siblings are all first turns of
-the conversation), the size of the whole path, and the whole path itself.
+the conversation), and the whole path.
 """
 
 import tempfile
@@ -46,7 +46,6 @@ def _measured(store: SQLiteStore, chat: Conversation, turns: list[Turn]) -> list
         "last page": lambda: store.page(chat.id),
         "page before": lambda: store.page(chat.id, before=last.turns[0]),
         "first page": lambda: store.page(chat.id, before=turns[20]),
-        "path size": lambda: store.path_size(chat.id),
         "whole path": lambda: store.path(chat.id),
     }
     return [{"what": what, "size": len(turns), "ms": _cpu_ms(action)} for what, action in actions.items()]

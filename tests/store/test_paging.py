@@ -6,8 +6,8 @@ from contextlib import closing
 
 import pytest
 
-from tests.store.made import MODEL, answer, chat_named, finish, said, turn_in
-from tui_chat.core.conversation import Turn, path_continued
+from tests.store.made import MODEL, chat_named, finish, said, turn_in
+from tui_chat.core.conversation import Turn
 from tui_chat.core.message import BlobPart
 
 
@@ -66,35 +66,16 @@ def test_siblings_are_all_turns_that_continue_the_same_answer(store, seed):
         assert turn.siblings == tuple(each.id for each in turns if each.continues == turn.continues)
 
 
-@pytest.mark.parametrize("seed", range(25))
-def test_the_size_before_a_turn_is_what_goes_before_it(store, seed):
-    chat, turns = random_tree(seed)
-    store.import_tree(chat, turns)
-    path = store.path(chat.id, turns[-1].id)
-    size = 0
-    for (turn, through), later in zip(path_continued(path), [*path[1:], None], strict=True):
-        size += len(turn.prompt) + sum(len(part.data) for part in turn.attachments)
-        if later is not None:
-            assert through is not None
-            size += len(through.text)
-            assert store.path_size(chat.id, before=later) == size
-        else:
-            longest = max(len(completion.text) for completion in turn.completions)
-            assert store.path_size(chat.id, turns[-1].id) == size + longest
-
-
 def test_before_a_first_turn_there_is_nothing(store):
     chat = chat_named()
     turn = said(store, chat, "hi")
     page = store.page(chat.id, before=turn)
     assert (page.turns, page.earlier) == ([], False)
-    assert store.path_size(chat.id, before=turn) == 0
 
 
 def test_a_conversation_that_is_not_there_has_no_pages(store):
     assert store.page("x").turns == []
     assert store.page("x", "\ud800").turns == []
-    assert store.path_size("x") == 0
 
 
 def test_a_page_that_holds_the_whole_path_says_so(store):
@@ -124,7 +105,6 @@ def test_turns_that_go_in_a_circle_end_somewhere(store, path):
         connection.commit()
     assert [turn.id for turn in store.path(chat.id)] == [first.id, second.id]
     assert [turn.id for turn in store.page(chat.id, limit=2).turns] == [first.id, second.id]
-    assert store.path_size(chat.id) > 0
 
 
 def test_a_tip_that_never_reached_the_disk_leaves_the_newest_turn(store):
@@ -133,21 +113,6 @@ def test_a_tip_that_never_reached_the_disk_leaves_the_newest_turn(store):
     chat.tip_id = "lost"
     store.save_conversation(chat)
     assert [each.id for each in store.page(chat.id).turns] == [turn.id]
-    assert store.path_size(chat.id) == len("hi") + len("Hello.")
-
-
-def test_a_resumed_answer_counts_with_what_it_resumes(store):
-    chat = chat_named()
-    turn = said(store, chat, "hi", "the beginning")
-    rest = answer(turn.id)
-    rest.resumes_id = turn.completions[0].id
-    store.start_completion(chat, rest)
-    finish(rest, " and the end")
-    store.save_completion(chat.id, rest)
-    size = len("hi" + "the beginning and the end")
-    assert store.path_size(chat.id) == size
-    later = said(store, chat, "more", continues=rest)
-    assert store.path_size(chat.id, before=later) == size
 
 
 def test_a_page_reads_only_what_it_shows(store):

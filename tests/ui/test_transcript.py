@@ -1,8 +1,10 @@
 """The transcript in the running program: long histories, places that hold still, selection, code and links."""
 
 import random
+import sqlite3
 import threading
 from collections.abc import Callable
+from contextlib import closing
 
 import pytest
 from textual.geometry import Offset
@@ -518,3 +520,19 @@ async def test_one_can_go_to_code_while_more_text_arrives(program):
         gate.set()
         await driver.until(lambda: driver.idle)
         assert driver.shows("block = 1")
+
+
+async def test_a_damaged_history_that_goes_in_a_circle_can_still_be_gone_on_from(program):
+    remember(program, 50)
+    with closing(sqlite3.connect(program.home / "chats.db")) as connection:
+        newest = "SELECT c.id FROM completions c JOIN turns t ON t.id = c.turn_id ORDER BY t.n DESC LIMIT 1"
+        last = connection.execute(newest).fetchone()
+        connection.execute("UPDATE turns SET continues = ? WHERE continues IS NULL", last)
+        connection.commit()
+    program.server.enqueue([SSE, chat_stream(["and on"])])
+    async with program.running() as driver:
+        await open_first(driver)
+        await driver.ask("Go on")
+        await driver.until(lambda: driver.idle and driver.shows("and on"))
+        prompts = [m["content"] for m in program.server.requests[0].json["messages"] if m["role"] == "user"]
+        assert prompts == [*(f"Question {n}" for n in range(50)), "Go on"]

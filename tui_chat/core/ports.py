@@ -79,14 +79,6 @@ class Store(Protocol):
         """
         ...
 
-    def path_size(self, conversation_id: str, tip_id: str | None = None, *, before: Turn | None = None) -> int:
-        """How much there is on a path, or on the part of it before a turn, without loading it.
-
-        Characters of prompts and of the answers that the path goes through, and bytes of attachments. An upper bound
-        where it is open which answer counts: of the last turn the longest, of a resumed one all of its turn.
-        """
-        ...
-
     def tree(self, conversation_id: str) -> list[Turn]:
         """All turns of all branches, parents before children."""
         ...

@@ -43,25 +43,6 @@ _PATH = """
     SELECT id FROM path
 """
 """From the tip back; one row leads to one row, so that the order is that of the walk."""
-_ANSWER_SIZE = """
-    CASE WHEN c.resumes_id IS NULL THEN length(c.text)
-    ELSE (SELECT sum(length(o.text)) FROM completions o WHERE o.turn_id = c.turn_id) END
-"""
-_PATH_SIZE = f"""
-    WITH RECURSIVE path (id, continues, size) AS (
-        SELECT id, continues, length(prompt) + CASE WHEN :through IS NULL
-                THEN (SELECT coalesce(CASE WHEN count(resumes_id) THEN sum(length(text)) ELSE max(length(text)) END, 0)
-                    FROM completions WHERE turn_id = turns.id)
-                ELSE (SELECT {_ANSWER_SIZE} FROM completions c WHERE c.id = :through) END
-            FROM turns WHERE id = :tip AND conversation_id = :conversation
-        UNION
-        SELECT t.id, t.continues, length(t.prompt) + {_ANSWER_SIZE} FROM path
-            JOIN completions c ON c.id = path.continues JOIN turns t ON t.id = c.turn_id
-    )
-    SELECT sum(size + coalesce(
-        (SELECT sum(length(b.data)) FROM attachments a JOIN blobs b ON b.sha256 = a.sha256 WHERE a.turn_id = path.id),
-        0)) FROM path
-"""
 _NEWEST_BELOW = """
     WITH RECURSIVE below (id, n) AS (
         SELECT id, n FROM turns WHERE id = ?
@@ -203,22 +184,6 @@ class SQLiteStore:
             return _tips(connection, conversation_id, tip_id) if before is None else _parents(connection, before)
 
         return self._page(conversation_id, ends, limit)
-
-    def path_size(self, conversation_id: str, tip_id: str | None = None, *, before: Turn | None = None) -> int:
-        """How much there is on a path, or on the part of it before a turn, without loading it.
-
-        Characters of prompts and of the answers that the path goes through, and bytes of attachments. An upper bound
-        where it is open which answer counts: of the last turn the longest, of a resumed one all of its turn.
-        """
-        with self._database.reading() as connection:
-            tips = _tips(connection, conversation_id, tip_id) if before is None else _parents(connection, before)
-            through = None if before is None else before.continues
-            for tip in tips:
-                wanted = {"tip": tip, "conversation": rows.stored(conversation_id), "through": through}
-                size: int | None = connection.execute(_PATH_SIZE, wanted).fetchone()[0]
-                if size is not None:
-                    return size
-            return 0
 
     def tree(self, conversation_id: str) -> list[Turn]:
         """All turns of all branches, parents before children."""

@@ -153,7 +153,9 @@ class Accounts:
             tokens = known.tokens - (chat.history_tokens(path[:at], path[at], model) if at else 0)
             return Earlier(model, exact, path[0].id, tokens)
         tokens, first, more = 0, path[0], True
-        while more:
+        seen: set[str] = set()
+        while more and first.id not in seen:  # a damaged history may go in a circle
+            seen.add(first.id)
             page = self._services.store.page(sending.conversation.id, before=first, limit=_PAGE)
             more = page.earlier
             if page.turns:

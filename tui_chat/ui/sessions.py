@@ -91,8 +91,10 @@ class Sessions:
             return 0
         conversation = session.conversation
         page = self._store.page(conversation.id, conversation.tip_id, before=session.path[0], limit=limit)
-        session.path[:0], session.earlier = page.turns, page.earlier
-        return len(page.turns)
+        known = {turn.id for turn in session.path}
+        turns = [turn for turn in page.turns if turn.id not in known]  # a damaged history may go in a circle
+        session.path[:0], session.earlier = turns, page.earlier and len(turns) == len(page.turns)
+        return len(turns)
 
     def _read_all(self, session: Session) -> None:
         """Read the whole path: what is sent goes on from all of it."""

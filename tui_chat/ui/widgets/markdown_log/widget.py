@@ -8,6 +8,7 @@ rows are kept as strips, and a flush replaces only the rows of the open end.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import fields
 from typing import ClassVar, Final
 
 from rich.segment import Segment
@@ -228,21 +229,8 @@ def selected_text(rows: Iterable[tuple[Row, tuple[int, int] | None]], margin: in
 
 def palette_of(widget: Widget) -> Palette:
     """The styles of a widget's `markdown-log--…` component classes."""
-    return Palette(
-        heading=own_style(widget, f"{_PREFIX}heading"),
-        subheading=own_style(widget, f"{_PREFIX}subheading"),
-        code=own_style(widget, f"{_PREFIX}code"),
-        code_language=own_style(widget, f"{_PREFIX}code-language"),
-        inline_code=own_style(widget, f"{_PREFIX}inline-code"),
-        quote=own_style(widget, f"{_PREFIX}quote"),
-        table_head=own_style(widget, f"{_PREFIX}table-head"),
-        rule=own_style(widget, f"{_PREFIX}rule"),
-        link=own_style(widget, f"{_PREFIX}link"),
-        keyword=own_style(widget, f"{_PREFIX}keyword"),
-        literal=own_style(widget, f"{_PREFIX}literal"),
-        comment=own_style(widget, f"{_PREFIX}comment"),
-        secondary=own_style(widget, f"{_PREFIX}secondary"),
-    )
+    names = (each.name for each in fields(Palette))
+    return Palette(**{name: own_style(widget, _PREFIX + name.replace("_", "-")) for name in names})
 
 
 def own_style(widget: Widget, name: str) -> Style:

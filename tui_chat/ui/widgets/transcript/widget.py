@@ -189,7 +189,8 @@ class Transcript(ScrollView, can_focus=True):
         for at in active:
             turns[at].take_frame()
         if active:
-            self._update(grown=active[0])
+            self._flow.sum_up(active[0])
+            self._arrange()
         return any(turns[at].active_answer is not None for at in active)
 
     def refresh_answer(self, answer: AnswerRows) -> None:
@@ -235,22 +236,21 @@ class Transcript(ScrollView, can_focus=True):
     def _style_of(self, style: str | VisualStyle) -> VisualStyle:
         return self._get_style(style)
 
-    def _update(self, grown: int | None = None) -> None:
-        """Bring heights up to date where they matter, keep the view still, and repaint the rows that changed.
+    def _update(self) -> None:
+        """Show whatever changed: turns, answers, width or colours."""
+        look = self._current_look()
+        if look is not None:
+            self._flow.guess(look.width)
+            self._arrange()
 
-        `grown` is the first turn that may have changed, when nothing else did; behind the last turn, the view only
-        scrolled.
-        """
+    def _arrange(self) -> None:
+        """Make heights exact where they matter, keep the view still, and repaint the rows that changed."""
         look = self._current_look()
         if look is None or self._settling:
             return
         before = self.scroll_offset.y
         self._settling = True
         try:
-            if grown is None:
-                self._flow.guess(look.width)
-            else:
-                self._flow.sum_up(grown)
             y = self._settle(look)
             self._tell_height()
             self._set_scroll(y)
@@ -389,7 +389,7 @@ class Transcript(ScrollView, can_focus=True):
         if self._anchored and self._anchor_released:
             self._check_anchor()
         self._top = self._flow.top(self.scroll_offset.y)
-        self._update(grown=len(self._flow.turns))
+        self._arrange()
 
     def _scroll_to(
         self,
