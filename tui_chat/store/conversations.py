@@ -14,44 +14,20 @@ from functools import partial
 from pathlib import Path
 
 from tui_chat.core.completion import Completion
-from tui_chat.core.conversation import Conversation, Listed, Listing, ListingChanges, Page, Turn
+from tui_chat.core.conversation import Conversation, Listing, ListingChanges, Page, Turn
 from tui_chat.core.counter import Clock
 from tui_chat.core.errors import StorageError
 from tui_chat.core.format import Spent
 from tui_chat.core.ids import new_id
 from tui_chat.core.message import BlobPart
 from tui_chat.core.record import entity
-from tui_chat.store import ledger, presence, recovery, rows
+from tui_chat.store import ledger, listing, paths, presence, recovery, rows
 from tui_chat.store.database import Database
-from tui_chat.store.migrations import version_of
 from tui_chat.store.rows import Columns
 
 _CONVERSATION = (
     "SELECT c.*, b.data AS system_prompt_data FROM conversations c LEFT JOIN blobs b ON b.sha256 = c.system_prompt "
 )
-_LISTED = "SELECT id, title, updated_at FROM conversations WHERE archived = 0 "
-_MOST_CHANGES = 50
-"""More than so many changes are read faster as a whole list."""
-_PATH = """
-    WITH RECURSIVE path (id, continues) AS (
-        SELECT id, continues FROM turns WHERE id = :tip AND conversation_id = :conversation
-        UNION
-        SELECT t.id, t.continues FROM path
-            JOIN completions c ON c.id = path.continues JOIN turns t ON t.id = c.turn_id
-        LIMIT :limit
-    )
-    SELECT id FROM path
-"""
-"""From the tip back; one row leads to one row, so that the order is that of the walk."""
-_NEWEST_BELOW = """
-    WITH RECURSIVE below (id, n) AS (
-        SELECT id, n FROM turns WHERE id = ?
-        UNION
-        SELECT t.id, t.n FROM below
-            JOIN completions c ON c.turn_id = below.id JOIN turns t ON t.continues = c.id
-    )
-    SELECT id FROM below ORDER BY n DESC LIMIT 1
-"""
 _NOT_USED = (
     "NOT EXISTS (SELECT 1 FROM attachments a WHERE a.sha256 = blobs.sha256) "
     "AND NOT EXISTS (SELECT 1 FROM draft_attachments d WHERE d.sha256 = blobs.sha256) "
@@ -119,25 +95,12 @@ class SQLiteStore:
     def conversations(self, limit: int | None = None) -> Listing:
         """All conversations that are not archived, pinned first, then the most recently updated."""
         with self._database.reading() as connection:
-            version, pinned = _listing_version(connection), _count_pinned(connection)
-            found = _plain(connection).execute(
-                f"{_LISTED} ORDER BY pinned DESC, recency DESC, n DESC LIMIT ?", (-1 if limit is None else limit,)
-            )
-            return Listing(_all_text(found.fetchall()), pinned, version)
+            return listing.whole(connection, limit)
 
     def conversations_since(self, version: int) -> ListingChanges | None:
         """What changed since a listing of that version, whoever changed it; `None` when it must be read anew."""
         with self._database.reading() as connection:
-            now = _listing_version(connection)
-            if 0 <= now == version:
-                return ListingChanges(now, _count_pinned(connection))
-            changed = _changed_since(connection, version, now)
-            if changed is None:
-                return None
-            placed = sorted(place for each in changed for place in _placed(connection, each))
-            return ListingChanges(
-                now, _count_pinned(connection), frozenset(rows.loaded(each) for each in changed), tuple(placed)
-            )
+            return listing.changes(connection, version)
 
     def every_conversation(self) -> list[Conversation]:
         """All conversations, archived ones too, in the order in which they came into the history."""
@@ -170,7 +133,7 @@ class SQLiteStore:
 
     def path(self, conversation_id: str, tip_id: str | None = None) -> list[Turn]:
         """The turns from the first to `tip_id` (default: the conversation's tip), each with all its completions."""
-        return self._page(conversation_id, lambda connection: _tips(connection, conversation_id, tip_id)).turns
+        return self._page(conversation_id, lambda connection: paths.tips(connection, conversation_id, tip_id)).turns
 
     def page(
         self, conversation_id: str, tip_id: str | None = None, *, before: Turn | None = None, limit: int = 20
@@ -181,7 +144,9 @@ class SQLiteStore:
         """
 
         def ends(connection: sqlite3.Connection) -> list[str]:
-            return _tips(connection, conversation_id, tip_id) if before is None else _parents(connection, before)
+            return (
+                paths.tips(connection, conversation_id, tip_id) if before is None else paths.parents(connection, before)
+            )
 
         return self._page(conversation_id, ends, limit)
 
@@ -199,25 +164,18 @@ class SQLiteStore:
     def newest_tip(self, turn_id: str) -> str:
         """The last turn of the newest branch that goes through `turn_id` (itself when nothing goes on from it)."""
         with self._database.reading() as connection:
-            row = connection.execute(_NEWEST_BELOW, (rows.stored(turn_id),)).fetchone()
-            return turn_id if row is None else row["id"]
+            return paths.newest_below(connection, turn_id)
 
     def _page(
         self, conversation_id: str, ends: Callable[[sqlite3.Connection], list[str]], limit: int | None = None
     ) -> Page:
         """Return the turns before and at the first of some ends that is there, at most so many."""
-        most = -1 if limit is None else limit + 1
         earlier = False
 
         def walked(connection: sqlite3.Connection) -> list[str]:
             nonlocal earlier
-            for end in ends(connection):
-                wanted = {"tip": rows.stored(end), "conversation": rows.stored(conversation_id), "limit": most}
-                found = [row["id"] for row in connection.execute(_PATH, wanted)]
-                earlier = len(found) == most
-                if found:
-                    return found[-2 if earlier else -1 :: -1]
-            return []
+            found, earlier = paths.walk(connection, conversation_id, ends(connection), limit)
+            return found
 
         turns = self._turns(conversation_id, walked)
         return Page(turns, earlier)
@@ -225,14 +183,14 @@ class SQLiteStore:
     def _turns(self, conversation_id: str, choose: Callable[[sqlite3.Connection], list[str]]) -> list[Turn]:
         """Return the chosen turns; answers of a process that died meanwhile are ended first."""
         with self._database.reading() as connection:
-            turns, owners = _load_turns(connection, conversation_id, choose(connection))
+            turns, owners = paths.load_turns(connection, conversation_id, choose(connection))
         dead = [owner for owner in owners - {self._instance} if presence.is_dead(self._path, owner)]
         if not dead:
             return turns
         for owner in dead:
             self._database.write(partial(self._recover, owner=owner), awaited=True)
         with self._database.reading() as connection:
-            return _load_turns(connection, conversation_id, choose(connection))[0]
+            return paths.load_turns(connection, conversation_id, choose(connection))[0]
 
     def _recover(self, connection: sqlite3.Connection, owner: str) -> None:
         with presence.claimed(self._path, owner) as dead:
@@ -505,140 +463,6 @@ class SQLiteStore:
     def close(self, timeout_s: float = 5.0) -> bool:
         """Write what is queued, then close; False when it did not finish in time."""
         return self._database.close(timeout_s)
-
-
-# what reads
-
-
-def _plain(connection: sqlite3.Connection) -> sqlite3.Cursor:
-    """Return a cursor whose rows are plain tuples, which of a hundred thousand rows saves a third."""
-    cursor = connection.cursor()
-    cursor.row_factory = None
-    return cursor
-
-
-def _all_text(found: list[Listed]) -> list[Listed]:
-    """Return rows with the few texts decoded that are stored as bytes."""
-    if all(type(name) is str and type(title) is str for name, title, _ in found):
-        return found
-    return [(rows.loaded(name), rows.loaded(title), updated) for name, title, updated in found]
-
-
-def _notes_changes(connection: sqlite3.Connection) -> bool:
-    """Say whether changes are noted: not in an older history that could not be brought up to date, only read."""
-    return version_of(connection) > 1
-
-
-def _listing_version(connection: sqlite3.Connection) -> int:
-    if not _notes_changes(connection):
-        return -1
-    return int(connection.execute("SELECT coalesce(max(n), 0) FROM conversation_changes").fetchone()[0])
-
-
-def _count_pinned(connection: sqlite3.Connection) -> int:
-    return int(connection.execute("SELECT count(*) FROM conversations WHERE archived = 0 AND pinned > 0").fetchone()[0])
-
-
-def _changed_since(connection: sqlite3.Connection, version: int, now: int) -> list[str | bytes] | None:
-    """Return the ids of what changed; `None` when that is not known any more, or too much."""
-    if not 0 <= version <= now:
-        return None
-    if connection.execute("SELECT min(n) FROM conversation_changes").fetchone()[0] > version + 1:
-        return None
-    found = connection.execute(
-        "SELECT DISTINCT id FROM conversation_changes WHERE n > ? LIMIT ?", (version, _MOST_CHANGES + 1)
-    ).fetchall()
-    return None if len(found) > _MOST_CHANGES else [row["id"] for row in found]
-
-
-def _placed(connection: sqlite3.Connection, conversation_id: str | bytes) -> Iterable[tuple[int, Listed]]:
-    """Yield a conversation with its place in the listing; nothing when it is not listed."""
-    row = connection.execute(
-        "SELECT id, title, updated_at, pinned, recency, n FROM conversations WHERE id = ? AND archived = 0",
-        (conversation_id,),
-    ).fetchone()
-    if row is not None:
-        above = connection.execute(
-            "SELECT count(*) FROM conversations "
-            "WHERE archived = 0 AND (pinned, recency, n) > (:pinned, :recency, :n) AND pinned >= :pinned",
-            dict(row),
-        ).fetchone()[0]
-        yield above, (rows.loaded(row["id"]), rows.loaded(row["title"]), row["updated_at"])
-
-
-def _tips(connection: sqlite3.Connection, conversation_id: str, tip_id: str | None) -> list[str]:
-    """Return the tip asked for; else that of a conversation, then its newest turn, for a tip that is not on disk."""
-    if tip_id is not None:
-        return [tip_id]
-    found = connection.execute(
-        "SELECT tip_id FROM conversations WHERE id = :id AND tip_id IS NOT NULL UNION ALL "
-        "SELECT id FROM (SELECT id FROM turns WHERE conversation_id = :id ORDER BY n DESC LIMIT 1)",
-        {"id": rows.stored(conversation_id)},
-    )
-    return [row[0] for row in found]
-
-
-def _parents(connection: sqlite3.Connection, turn: Turn) -> list[str]:
-    """Return the turn that one continues; none of a first turn."""
-    found = connection.execute("SELECT turn_id FROM completions WHERE id = ?", (turn.continues,))
-    return [row["turn_id"] for row in found]
-
-
-def _load_turns(
-    connection: sqlite3.Connection, conversation_id: str, turn_ids: Sequence[str]
-) -> tuple[list[Turn], set[str]]:
-    """Return turns in the order of their ids, and the instances that some of their completions run in."""
-    wanted = (rows.as_json(turn_ids),)
-    chosen = "IN (SELECT value FROM json_each(?))"
-    found = {
-        row["id"]: Turn(
-            row["id"],
-            rows.loaded(row["conversation_id"]),
-            rows.loaded(row["prompt"]),
-            rows.loaded_moment(row["created_at"]),
-            continues=row["continues"],
-            batch_id=row["batch_id"],
-            chosen_id=row["chosen_id"],
-        )
-        for row in connection.execute(f"SELECT * FROM turns WHERE id {chosen}", wanted)
-    }
-    for row in connection.execute(
-        "SELECT a.turn_id, a.name, a.media_type, b.data FROM attachments a JOIN blobs b ON b.sha256 = a.sha256 "
-        f"WHERE a.turn_id {chosen} ORDER BY a.turn_id, a.seq",
-        wanted,
-    ):
-        part = BlobPart(rows.loaded(row["name"]), rows.loaded(row["media_type"]), row["data"])
-        found[row["turn_id"]].attachments += (part,)
-    owners: set[str] = set()
-    for row in connection.execute(f"SELECT * FROM completions WHERE turn_id {chosen} ORDER BY turn_id, seq", wanted):
-        text, reasoning = rows.loaded(row["text"]), rows.loaded(row["reasoning"])
-        if row["owner"] is not None:
-            owners.add(row["owner"])
-            more_text, more_reasoning = recovery.pieces(connection, row["id"])
-            text, reasoning = text + more_text, reasoning + more_reasoning
-        found[row["turn_id"]].completions.append(rows.loaded_completion(row, text, reasoning))
-    turns = [found[turn_id] for turn_id in turn_ids]
-    _note_siblings(connection, conversation_id, turns)
-    return turns, owners
-
-
-def _note_siblings(connection: sqlite3.Connection, conversation_id: str, turns: Sequence[Turn]) -> None:
-    siblings: dict[str | None, list[str]] = {}
-    continued = rows.as_json([turn.continues for turn in turns if turn.continues is not None])
-    queries: list[tuple[str, str | bytes]] = [
-        (
-            "SELECT id, continues FROM turns WHERE continues IN (SELECT value FROM json_each(?)) ORDER BY continues, n",
-            continued,
-        )
-    ]
-    if any(turn.continues is None for turn in turns):
-        first = "SELECT id, continues FROM turns WHERE conversation_id = ? AND continues IS NULL ORDER BY n"
-        queries.append((first, rows.stored(conversation_id)))
-    for query, value in queries:
-        for row in connection.execute(query, (value,)):
-            siblings.setdefault(row["continues"], []).append(row["id"])
-    for turn in turns:
-        turn.siblings = tuple(siblings.get(turn.continues, ()))
 
 
 # what writes, inside the writer's transaction
