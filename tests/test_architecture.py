@@ -26,7 +26,7 @@ HOMES = {
     "textual_serve": ("web",),
     "markdown_it": ("ui",),
     "pygments": ("ui",),
-    "httpx": ("providers.client",),
+    "httpx": ("providers.client", "providers.body"),
     "sqlite3": ("store",),
     "tiktoken": ("tokens", "vocabularies"),
     "regex": ("tokens", "vocabularies"),

@@ -236,7 +236,7 @@ def _plan(name: str, config: Config, environ: Mapping[str, str], home: Home) -> 
         currency=said.pricing.currency,
         usd_rate=said.pricing.usd_rate,
     )
-    endpoint = Endpoint(name, kind, base_url, key.get, key.source, dict(said.headers), said.models)
+    endpoint = Endpoint(name, kind, base_url, key.get, key.source, headers=dict(said.headers))
     notes = []
     if said.api_key is not None and readable_by_others(home.config):
         notes.append(f"others can read the key of {name} in {home.config}; run: chmod 600 {home.config}")

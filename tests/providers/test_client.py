@@ -45,7 +45,7 @@ from tui_chat.core.message import Message
 from tui_chat.core.model import Model
 from tui_chat.core.request import Request
 from tui_chat.core.usage import Usage
-from tui_chat.providers import client
+from tui_chat.providers import body
 from tui_chat.providers.client import HTTPProvider
 from tui_chat.providers.endpoint import Endpoint, Network
 from tui_chat.providers.openai_chat import OpenAIChat
@@ -717,7 +717,7 @@ class TestBounds:
     async def test_an_answer_above_the_cap_is_cut(
         self, server: LoopbackServer, make: Make, monkeypatch: pytest.MonkeyPatch
     ):
-        monkeypatch.setattr(client, "MAX_ANSWER", 10_000)
+        monkeypatch.setattr(body, "MAX_ANSWER", 10_000)
         exchange = server.enqueue([chat_chunk("x" * 1000)] * 100, Stall())
         got, error = await collect(make())
         assert error is not None
@@ -743,7 +743,7 @@ class TestBounds:
     async def test_an_error_body_that_never_ends_is_cut_in_time(
         self, server: LoopbackServer, make: Make, monkeypatch: pytest.MonkeyPatch
     ):
-        monkeypatch.setattr(client, "_ERROR_BODY_S", 0.05)
+        monkeypatch.setattr("tui_chat.providers.client._ERROR_BODY_S", 0.05)
         server.enqueue(Head(401), json.dumps({"error": {"message": "no entry"}}).encode(), Stall())
         assert "no entry" in (await fails(make())).message
 

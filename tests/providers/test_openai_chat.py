@@ -454,8 +454,9 @@ class TestRequest:
         assert "a.bin" in caught.value.message
 
     def test_the_usage_option_is_left_out_once_it_was_refused(self):
-        relaxed = OpenAIChat().relaxed("Unrecognized request argument supplied: stream_options")
-        assert relaxed is not None
-        assert "stream_options" not in json.loads(relaxed.build(Request(Model("w", "m"), (), {}), None).body)
-        assert relaxed.relaxed("stream_options") is None
-        assert OpenAIChat().relaxed("temperature is not supported") is None
+        request, wire = Request(Model("w", "m"), (), {}), OpenAIChat()
+        refused = wire.refused("Unrecognized request argument supplied: stream_options", request, frozenset())
+        assert refused == "stream_options"
+        assert "stream_options" not in json.loads(wire.build(request, None, frozenset((refused,))).body)
+        assert wire.refused("stream_options", request, frozenset((refused,))) is None
+        assert wire.refused("temperature is not supported", request, frozenset()) is None

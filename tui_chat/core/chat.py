@@ -9,6 +9,7 @@ import asyncio
 import logging
 from collections.abc import Sequence
 from contextlib import aclosing
+from dataclasses import replace
 from decimal import Decimal
 
 from tui_chat.core.budget import SpendLimit
@@ -131,11 +132,7 @@ class Chat:
         completion = self._pending(conversation, turn, model, before)
         if resumes is not None and completion.request is not None:
             completion.resumes_id = resumes.id
-            rest = (
-                Message.of("assistant", joined_text(turn, resumes)),
-                Message.of("user", "Go on exactly where your answer was cut off. Repeat nothing."),
-            )
-            completion.request = Request(model, completion.request.messages + rest, completion.params)
+            completion.request = replace(completion.request, partial=joined_text(turn, resumes))
         turn.completions.append(completion)
         turn.chosen_id = completion.id
         conversation.updated_at = self._clock.now()
@@ -272,7 +269,8 @@ class Chat:
         3 + role + content per message and 3 for the reply, the long-standing rule of the OpenAI cookbook.
         """
         texts = [part.text for message in request.messages for part in message.parts]
-        frame = 3 + 4 * len(request.messages)
+        texts += [request.partial] if request.partial else []
+        frame = 3 + 4 * (len(request.messages) + bool(request.partial))
         if not self._counter.loaded:  # an estimate is the same in every encoding, and to ask which loads a library
             return frame + sum(self._counter.count(text) for text in texts)
         encoding = request.model.encoding or self._counter.encoding_for(request.model.id)

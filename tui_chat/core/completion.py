@@ -16,6 +16,7 @@ from typing import assert_never
 from tui_chat.core.counter import StreamTokens, TokenCounter
 from tui_chat.core.errors import ChatError
 from tui_chat.core.events import (
+    Adjusted,
     BilledCost,
     Finished,
     FinishReason,
@@ -256,6 +257,9 @@ class Completion:
             case Waiting(_, _, wait_s, attempt):
                 self._forget_attempt()
                 self.waiting, self.waiting_until_s, self.attempts = event, at_s + wait_s, attempt
+            case Adjusted(message):
+                if message not in self.warnings:
+                    self.warnings.append(message)
             case Unreadable(count):
                 self.unreadable += count
             case Finished(reason):

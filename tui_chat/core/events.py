@@ -76,6 +76,14 @@ class Waiting:
 
 
 @record
+class Adjusted:
+    """The request was sent in another way than asked for, because the server refused that one."""
+
+    message: str
+    """What was changed, as one line."""
+
+
+@record
 class Unreadable:
     """Events that could not be parsed and were skipped."""
 
@@ -97,6 +105,7 @@ StreamEvent = (
     | UsageUpdate
     | BilledCost
     | Waiting
+    | Adjusted
     | Unreadable
     | Finished
 )

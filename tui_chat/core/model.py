@@ -10,6 +10,17 @@ Params = dict[str, object]
 
 
 @record
+class ListedModel:
+    """A model as its provider's own list has it; `None` where the list does not say."""
+
+    id: str
+    """The name to ask for it by."""
+    context_window: int | None = None
+    price: Price | None = None
+    """What the provider itself says it charges (OpenRouter does)."""
+
+
+@record
 class Model:
     provider: str
     """The provider's id, e.g. `openai`."""

@@ -12,3 +12,7 @@ class Request:
     model: Model
     messages: tuple[Message, ...]
     params: Params
+    """`temperature`, `top_p`, `max_tokens`, `reasoning_effort` and `stop` mean the same in every wire format, which
+    gives them its own names; anything else goes as it is."""
+    partial: str = ""
+    """The text of a cut answer that is to be gone on with; empty for a whole answer."""

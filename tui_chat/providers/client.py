@@ -11,21 +11,24 @@ border, `HTTPProvider.stream`, as a ProviderError whose text has been cleaned of
 
 import asyncio
 import ipaddress
+import json
 import os
 import random
-import socket
 import ssl
 import sys
 import time
-from collections.abc import AsyncGenerator, Callable, Coroutine, Iterator
+from collections.abc import AsyncGenerator, Callable, Coroutine
 from contextlib import aclosing, asynccontextmanager, suppress
+from dataclasses import replace
+from decimal import Decimal
 from importlib import import_module
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit, urlunsplit
 
 from tui_chat import __version__
 from tui_chat.core.errors import ProviderError
 from tui_chat.core.events import (
+    Adjusted,
     Finished,
     FinishReason,
     ReasoningDelta,
@@ -35,31 +38,27 @@ from tui_chat.core.events import (
     ToolCallDelta,
     Waiting,
 )
+from tui_chat.core.model import ListedModel
 from tui_chat.core.request import Request
 from tui_chat.providers import failures
+from tui_chat.providers.asking import PREFILL
+from tui_chat.providers.body import Body, Reading
 from tui_chat.providers.endpoint import Endpoint, Network
 from tui_chat.providers.failures import Failure, Place
 from tui_chat.providers.inflate import Inflater
 from tui_chat.providers.redact import Echo, Secrets
 from tui_chat.providers.retry import wait_s
-from tui_chat.providers.wire import Decoder, Framer, Record, WireFormat, WireRequest
+from tui_chat.providers.wire import WireFormat, WireRequest
 
 if TYPE_CHECKING:
     import httpx
 
-MAX_ANSWER = 64 * 1024 * 1024
-"""Bytes of one answer, decoded."""
 MAX_ERROR_BODY = 64 * 1024
+MAX_LIST = 16 * 1024 * 1024
+"""Bytes of a list of models."""
+LIST_TIMEOUT_S = 10.0
 _ERROR_BODY_S = 5.0
-_LINGER_S = 0.05
-"""How long the end of the body is waited for behind the end marker, so that the connection can be used again."""
-_LOOK_S = 0.05
-"""What it takes to hand over what is in the socket already."""
-_NAP_S = 0.5
-"""A timeout that comes later than this was held up by ourselves, and says nothing about the server."""
 _KEEP_ALIVE_S = 30.0
-_AHEAD = 256 * 1024
-"""So many bytes are read ahead of a reader that is busy, or has paused the answer."""
 
 
 def warm() -> None:
@@ -225,27 +224,88 @@ class HTTPProvider:
         )
 
     async def _attempt(self, request: Request) -> AsyncGenerator[StreamEvent, None]:
-        """Send once (twice, when the server refuses an option that it may do without). Raises Failure, ChatError."""
+        """Send once, and again without each option that the server refuses. Raises Failure, ChatError."""
         key = await self._key()
+        refusals, model_id = self._endpoint.refusals, request.model.id
+        without = refusals.of(model_id)
         while True:
-            wire = self._wire
-            built = wire.build(request, key)
+            built = self._build(request, key, without)
             place = self._place(request, built.path)
             sending = _Sending()
-            async with self._posted(built, place, sending) as body:
+            async with self._sent_to(self._url(built.path), built, place, sending) as body:
                 status, headers = body.status, body.headers
                 if status < 300:
-                    async with aclosing(self._events(body, wire, place)) as events:
+                    async with aclosing(self._events(body, self._wire, place)) as events:
                         async for event in events:
                             yield event
                     return
                 if status < 400:
                     raise failures.redirected(place, status, headers.get("location", ""))
                 words = await self._error_words(body)
-                relaxed = wire.relaxed(words.decode("utf-8", "replace")) if status in (400, 422) else None
-                if relaxed is None:
+                option = self._refused(status, words, request, without)
+                if option is None:
                     raise failures.refused(place, status, headers, words, time.time())
-                self._wire = relaxed
+            refusals.add(model_id, option)
+            without |= {option}
+            if option in request.params or option == PREFILL:
+                yield Adjusted(f"{place.provider} refused {option} for {model_id}; {_instead(option)}")
+
+    def _refused(self, status: int, words: bytes, request: Request, without: frozenset[str]) -> str | None:
+        """Return the option that the server refuses and an answer can do without; each is left out once."""
+        if status not in (400, 422):
+            return None
+        option = self._wire.refused(words.decode("utf-8", "replace"), request, without)
+        return None if option in without else option
+
+    def _build(self, request: Request, key: str | None, without: frozenset[str]) -> WireRequest:
+        """Return the request with its key, in the endpoint's own header where it has one."""
+        own = self._endpoint.key_header
+        built = self._wire.build(request, None if own else key, without, prefill=self._endpoint.prefill)
+        return _with_key(built, own, key)
+
+    async def models(self, limit_s: float = LIST_TIMEOUT_S) -> list[ListedModel]:
+        """Return the provider's own list of models that can chat. Raises ProviderError, ConfigurationError."""
+        return self._wire.listed(await self._got(self._endpoint.list_url, limit_s))
+
+    async def check_key(self, limit_s: float = LIST_TIMEOUT_S) -> None:
+        """Ask for something that only a key opens. Raises ProviderError, ConfigurationError."""
+        path = self._endpoint.check_path
+        await self._got(self._url(path) if path else self._endpoint.list_url, limit_s)
+
+    async def _got(self, url: str, limit_s: float) -> object:
+        """Return the JSON at an address, by default that of the list of models. Raises ProviderError."""
+        place = self._place_of(url or self._url(""))
+        try:
+            key = await self._key()
+            own = self._endpoint.key_header
+            asked = _with_key(self._wire.list_request(None if own else key), own, key)
+            url = url or self._url(asked.path)
+            place = self._place_of(url)
+            async with asyncio.timeout(limit_s), self._sent_to(url, asked, place, _Sending(), "GET") as body:
+                if body.status >= 400:
+                    words = await self._error_words(body)
+                    raise failures.refused(place, body.status, body.headers, words, time.time())
+                if body.status >= 300:
+                    raise failures.redirected(place, body.status, body.headers.get("location", ""))
+                return _parsed(place, await self._whole(body))
+        except TimeoutError:
+            raise self._final(failures.silent(place, limit_s, sent=False, text=False).error, 1) from None
+        except Failure as failed:
+            raise self._final(failed.error, 1) from None
+
+    async def _whole(self, body: Body) -> bytes:
+        """Return a whole document. Raises Failure."""
+        import httpx
+
+        inflater, whole = Inflater(body.headers.get("content-encoding", "")), bytearray()
+        try:
+            while len(whole) < MAX_LIST and (piece := await body.read(_ERROR_BODY_S)) is not None:
+                for data in inflater.feed(piece):
+                    whole += data
+        except httpx.HTTPError as failed:
+            place = self._place_of(self._url(""))
+            raise failures.broken(place, _reason(_cause(failed)), sent=True, answered=True) from None
+        return bytes(whole[:MAX_LIST])
 
     async def _key(self) -> str | None:
         key = await asyncio.to_thread(self._endpoint.api_key)
@@ -258,9 +318,13 @@ class HTTPProvider:
         return key or None
 
     def _place(self, request: Request, path: str = "") -> Place:
+        return self._place_of(self._url(path), request.model.id)
+
+    def _place_of(self, url: str, model_id: str = "") -> Place:
         endpoint, clean = self._endpoint, self._secrets.clean
-        url = clean(self._url(path))
-        return Place(endpoint.provider, url, endpoint.key_hint, self._keyed, request.model.id, clean)
+        return Place(
+            endpoint.provider, clean(url), endpoint.key_hint, self._keyed, model_id, clean, endpoint.known_models
+        )
 
     def _url(self, path: str) -> str:
         base = urlsplit(self._endpoint.base_url.strip())
@@ -287,8 +351,10 @@ class HTTPProvider:
         return self._client
 
     @asynccontextmanager
-    async def _posted(self, built: WireRequest, place: Place, sending: _Sending) -> AsyncGenerator["_Body", None]:
-        """Post, wait for the headers, and hang up in the end. Raises Failure and ProviderError."""
+    async def _sent_to(
+        self, url: str, built: WireRequest, place: Place, sending: _Sending, method: str = "POST"
+    ) -> AsyncGenerator[Body, None]:
+        """Send, wait for the headers, and hang up in the end. Raises Failure and ProviderError."""
         if "httpx" not in sys.modules:
             await asyncio.to_thread(warm)
         import httpx
@@ -300,10 +366,10 @@ class HTTPProvider:
             headers.update(dict(self._endpoint.headers))
             client = await self._connected()
             http_request = client.build_request(
-                "POST",
-                self._url(built.path),
+                method,
+                url,
                 headers=headers,
-                content=built.body,
+                content=built.body or None,
                 timeout=httpx.Timeout(network.first_token_timeout_s, connect=network.connect_timeout_s, pool=None),
                 extensions={"trace": sending.trace},
             )
@@ -314,7 +380,7 @@ class HTTPProvider:
         except httpx.HTTPError as failed:
             raise self._transport_failure(failed, place, sending) from None
         http_request.extensions["timeout"]["read"] = None  # from here on silence is measured by `_read`
-        body = _Body(response)
+        body = Body(response)
         try:
             yield body
         finally:
@@ -322,7 +388,7 @@ class HTTPProvider:
             await asyncio.shield(self._leave(body.close()))
 
     async def _sent(self, client: "httpx.AsyncClient", request: "httpx.Request") -> "httpx.Response":
-        """Send in a task of its own; see `_Body`."""
+        """Send in a task of its own; see `body.py`."""
         sending = asyncio.create_task(client.send(request, stream=True))
         try:
             return await asyncio.shield(sending)
@@ -357,7 +423,7 @@ class HTTPProvider:
             case _:
                 return failures.broken(place, _reason(_cause(failed)), sent=sending.sent, answered=False)
 
-    async def _error_words(self, body: "_Body") -> bytes:
+    async def _error_words(self, body: Body) -> bytes:
         """Return the beginning of an error's body: what came in time, whole or not, and never too much."""
         import httpx
 
@@ -372,11 +438,11 @@ class HTTPProvider:
                         return bytes(words[:MAX_ERROR_BODY])
         return bytes(words)
 
-    async def _events(self, body: "_Body", wire: WireFormat, place: Place) -> AsyncGenerator[StreamEvent, None]:
+    async def _events(self, body: Body, wire: WireFormat, place: Place) -> AsyncGenerator[StreamEvent, None]:
         """Yield what the body says, up to its end marker or its end. Raises Failure and ProviderError."""
         headers = body.headers
         yield ResponseStarted(headers.get("x-request-id") or headers.get("request-id"))
-        reading = _Reading(wire.framer(), wire.decoder(), Inflater(headers.get("content-encoding", "")), self._network)
+        reading = Reading(wire.framer(), wire.decoder(), Inflater(headers.get("content-encoding", "")), self._network)
         broken: Failure | None = None
         decoder = reading.decoder
         said: FinishReason | None = None
@@ -404,7 +470,7 @@ class HTTPProvider:
         if decoder.done:
             await body.linger()
 
-    async def _read(self, body: "_Body", reading: "_Reading", place: Place) -> bytes | None:
+    async def _read(self, body: Body, reading: Reading, place: Place) -> bytes | None:
         """Return the next bytes, None at the end, which silence is too once the model has finished."""
         import httpx
 
@@ -419,106 +485,6 @@ class HTTPProvider:
             raise failures.broken(place, _reason(_cause(failed)), sent=True, answered=True) from None
 
 
-class _Body:
-    """The body of one answer, read ahead a little in a task of its own.
-
-    Why a task: httpcore awaits while it closes a connection that was cancelled, and a second cancel in that moment (an
-    impatient Esc) would leave the socket open and the model billing. So a cancel of the reader never enters httpcore:
-    the socket is shut at once, without awaiting, and what is left is closed in a task that nobody cancels. It is also
-    cheaper: what came in one read of the socket is handed over in one piece, however many HTTP chunks it was.
-    """
-
-    __slots__ = ("_news", "_pieces", "_pump", "_raw", "_response", "_room", "_size", "headers", "status")
-
-    def __init__(self, response: "httpx.Response") -> None:
-        self.status = response.status_code
-        self.headers: dict[str, str] = dict(response.headers)
-        """Names in lower case."""
-        self._response = response
-        # httpx calls its generator an iterator, but it must be closed
-        self._raw = cast("AsyncGenerator[bytes, None]", response.aiter_raw())
-        self._pieces: list[bytes] = []
-        self._size = 0
-        self._news, self._room = asyncio.Event(), asyncio.Event()
-        self._pump = asyncio.create_task(self._read_ahead())
-
-    async def _read_ahead(self) -> None:
-        try:
-            async for piece in self._raw:
-                self._pieces.append(piece)
-                self._size += len(piece)
-                self._news.set()
-                if self._size >= _AHEAD:
-                    self._room.clear()
-                    await self._room.wait()
-        finally:
-            self._news.set()
-
-    async def read(self, limit_s: float) -> bytes | None:
-        """Return what has come, waiting for it if need be; None at the end. Raises TimeoutError and HTTPError."""
-        if not self._pieces and not self._pump.done():
-            await self._wait(limit_s)
-        if not self._pieces:
-            await self._pump
-            return None
-        data = b"".join(self._pieces)
-        self._pieces.clear()
-        self._size = 0
-        self._room.set()
-        return data
-
-    async def _wait(self, limit_s: float) -> None:
-        """Wait for news. Raises TimeoutError when there was time for it, and none came.
-
-        A loop that stood still (a stopped process, a lid that was closed) wakes to a timeout and to data that waits in
-        the socket, and the timeout is first: so it counts only after one more look, and after a nap the time is new.
-        """
-        started_s = time.monotonic()
-        if await self._news_within(limit_s):
-            return
-        overslept = time.monotonic() - started_s > limit_s + _NAP_S
-        if not limit_s or not await self._news_within(limit_s if overslept else _LOOK_S):
-            raise TimeoutError
-
-    async def _news_within(self, limit_s: float) -> bool:
-        self._news.clear()
-        with suppress(TimeoutError):
-            async with asyncio.timeout(limit_s):
-                await self._news.wait()
-        return bool(self._pieces) or self._pump.done()
-
-    async def linger(self) -> None:
-        """Read on to the end of the body, if it is near: only then can the connection be used again."""
-        import httpx
-
-        until_s = time.monotonic() + _LINGER_S
-        with suppress(TimeoutError, httpx.HTTPError):
-            while await self.read(max(0.0, until_s - time.monotonic())) is not None:
-                pass
-
-    def hang_up(self) -> None:
-        """Shut the socket now, unless the body was read to its end: whatever happens next, the server knows."""
-        if self._response.is_closed:
-            return
-        stream = self._response.extensions.get("network_stream")
-        sock = stream.get_extra_info("socket") if stream is not None else None
-        if sock is not None:
-            with suppress(OSError):
-                sock.shutdown(socket.SHUT_RDWR)
-
-    async def close(self) -> None:
-        """Give the connection back, or close it."""
-        import httpx
-
-        self._pump.cancel()
-        await asyncio.wait((self._pump,))
-        if not self._pump.cancelled():
-            self._pump.exception()  # nobody wants to know any more
-        with suppress(httpx.HTTPError):
-            await self._raw.aclose()
-            await self._response.aclose()
-
-
 async def _orphaned(sending: "asyncio.Task[httpx.Response]") -> None:
     """Hang up on an answer that came in the very moment in which nobody wanted it any more."""
     import httpx
@@ -529,55 +495,28 @@ async def _orphaned(sending: "asyncio.Task[httpx.Response]") -> None:
             await sending.result().aclose()
 
 
-class _Reading:
-    """One answer's body on its way from bytes to events."""
+def _with_key(built: WireRequest, header: str, key: str | None) -> WireRequest:
+    """Return a request with the key in a header of the endpoint's own."""
+    return replace(built, headers={**built.headers, header: key}) if header and key else built
 
-    __slots__ = ("_finished_at_s", "_framer", "_inflater", "_network", "_size", "decoder", "text")
 
-    def __init__(self, framer: Framer, decoder: Decoder, inflater: Inflater, network: Network) -> None:
-        self.decoder = decoder
-        self.text = False
-        """Answer text flows."""
-        self._framer = framer
-        self._inflater = inflater
-        self._network = network
-        self._size = 0
-        self._finished_at_s: float | None = None
+def _instead(option: str) -> str:
+    match option:
+        case "max_tokens":
+            return "sent as max_completion_tokens"
+        case "prefill":
+            return "asked to go on instead"
+        case _:
+            return "sent without it"
 
-    def patience_s(self) -> float:
-        """Return how long the next silence may be."""
-        network = self._network
-        if self.decoder.finish_reason is None:
-            return network.read_timeout_s if self.text else network.first_token_timeout_s
-        now = time.monotonic()
-        if self._finished_at_s is None:
-            self._finished_at_s = now
-        return max(0.0, self._finished_at_s + network.settle_s - now)
 
-    def events(self, piece: bytes) -> Iterator[StreamEvent]:
-        for data in self._inflater.feed(piece):
-            self._size += len(data)
-            over = self._size - MAX_ANSWER
-            yield from self._decoded(self._framer.feed(data[:-over] if over > 0 else data))
-            if self.decoder.done:
-                return
-            if over > 0:
-                message = f"the answer is larger than {MAX_ANSWER >> 20} MiB and was cut here"
-                raise ProviderError("protocol", message, request_sent=True)
-
-    def rest(self) -> Iterator[StreamEvent]:
-        """Yield what the end of the body completes."""
-        if not self.decoder.done:
-            yield from self._decoded(self._framer.close())
-
-    def _decoded(self, records: list[Record]) -> Iterator[StreamEvent]:
-        for record in records:
-            for event in self.decoder.feed(record):
-                if not self.text and isinstance(event, TextDelta):
-                    self.text = True
-                yield event
-            if self.decoder.done:
-                return
+def _parsed(place: Place, document: bytes) -> object:
+    """Return a document's JSON. Raises ProviderError."""
+    try:
+        return json.loads(document, parse_float=Decimal)
+    except (ValueError, RecursionError, ArithmeticError):
+        message = f"{place.provider}: what stands at {place.url} is no JSON; check the base_url"
+        raise ProviderError("protocol", message) from None
 
 
 def _cause(failed: BaseException) -> BaseException:

@@ -25,6 +25,7 @@ from tui_chat.core.message import Message
 from tui_chat.core.record import record
 from tui_chat.core.request import Request
 from tui_chat.core.safe_text import one_line
+from tui_chat.providers.asking import going_on
 from tui_chat.providers.demo_models import VOICES, Voice
 from tui_chat.providers.openai_chat import OpenAIChat
 
@@ -132,7 +133,7 @@ class DemoProvider:
 
     def _chunks(self, voice: Voice, request: Request) -> Iterator[bytes]:
         """Write the answer down as an OpenAI-compatible server would send it."""
-        reasoning, text = script(voice.id, request.messages)
+        reasoning, text = script(voice.id, going_on(request, prefill=False))
         head = {"id": f"demo-{new_id()}", "object": "chat.completion.chunk", "model": voice.id}
 
         def chunk(delta: dict[str, str], finish_reason: str | None = None) -> bytes:
@@ -148,7 +149,7 @@ class DemoProvider:
         yield b"data: [DONE]\n\n"
 
     def _usage(self, request: Request, reasoning: str, text: str) -> dict[str, object]:
-        prompt = 3 + sum(4 + self._count(message.text) for message in request.messages)
+        prompt = 3 + sum(4 + self._count(message.text) for message in going_on(request, prefill=False))
         thought = self._count(reasoning) if reasoning else 0
         answered = thought + self._count(text)
         return {

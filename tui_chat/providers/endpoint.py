@@ -3,10 +3,11 @@
 They stand apart from the wire formats, which the first paint does not need.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import field
 
 from tui_chat.core.record import record
+from tui_chat.providers.refusals import Refusals
 
 
 def _no_key() -> str | None:
@@ -26,9 +27,19 @@ class Endpoint:
     """Gets the key when it is needed, `None` = call without one; may run a command, so it is called in a thread."""
     key_hint: str = ""
     """Where the key comes from, for error messages: `OPENAI_API_KEY`, `api_key in config.toml`."""
+    key_header: str = ""
+    """The header that carries the key as it is (Azure's `api-key`); empty = as the dialect does it."""
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     """Sent with each request; they win over ours."""
-    models: tuple[str, ...] = ()
+    list_url: str = ""
+    """Where the list of models is, when that is not where the dialect has it."""
+    check_path: str = ""
+    """What to GET to try a key, where the list of models is open to everybody."""
+    prefill: bool = False
+    """The server goes on with an answer that was begun for it, where the dialect leaves that to the server."""
+    known_models: Callable[[], Iterable[str]] = field(default=tuple, repr=False)
+    """The names that are known here, to tell the nearest when the server does not know one."""
+    refusals: Refusals = field(default_factory=Refusals, repr=False)
 
 
 @record
@@ -43,5 +54,9 @@ class Network:
     max_retries: int = 2
     backoff_s: float = 0.5
     """The first wait before a retry; it doubles each time."""
+    proxy: str | None = None
+    """The proxy for every server but those on this machine; `None` = what the environment says."""
+    ca_file: str | None = None
+    """Certificates that are trusted besides the usual ones."""
     settle_s: float = 5.0
     """How long usage is waited for after the finish reason."""

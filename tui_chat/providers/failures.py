@@ -9,7 +9,7 @@ Azure, Mistral and DeepSeek send (read 2026-11).
 
 import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from html import unescape
 
 from tui_chat.core.errors import ErrorKind, ProviderError
@@ -192,6 +192,8 @@ class Place:
     model: str = ""
     clean: Callable[[str], str] = str
     """Takes keys out of a text; goes before every cut, which could leave half a key."""
+    known_models: Callable[[], Iterable[str]] = tuple
+    """The names of models that are known here."""
 
     def quoted(self, text: str, limit: int = 120) -> str:
         """Return foreign words as one clean line."""

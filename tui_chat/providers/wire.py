@@ -2,15 +2,16 @@
 
     Request ─ WireFormat.build ─► WireRequest ─► (client.py) ─► bytes ─ Framer ─► Record ─ Decoder ─► StreamEvent
 
-A format is a frozen value; what one answer needs to remember lives in the `Framer` and the `Decoder`, one of each per
-stream. A decoder never raises while it is fed: an error that the server reports in mid-stream is kept and raised by
-`close`, so that text which came in the same event is not lost.
+A format is a value without state; what one answer needs to remember lives in the `Framer` and the `Decoder`, one of
+each per stream. A decoder never raises while it is fed: an error that the server reports in mid-stream is kept and
+raised by `close`, so that text which came in the same event is not lost.
 """
 
 from dataclasses import field
 from typing import NamedTuple, Protocol
 
 from tui_chat.core.events import FinishReason, StreamEvent
+from tui_chat.core.model import ListedModel
 from tui_chat.core.record import record
 from tui_chat.core.request import Request
 
@@ -31,7 +32,7 @@ class WireRequest:
     """Appended to the endpoint's base URL, e.g. `/chat/completions`."""
     headers: dict[str, str] = field(repr=False)
     """Those of the format, the key's among them."""
-    body: bytes
+    body: bytes = b""
 
 
 class Framer(Protocol):
@@ -73,14 +74,28 @@ class Decoder(Protocol):
 class WireFormat(Protocol):
     """One dialect of asking and answering."""
 
-    def build(self, request: Request, api_key: str | None) -> WireRequest:
-        """Return what to post. Raises ProviderError (`invalid_request`) for an attachment that cannot be sent."""
+    def build(
+        self, request: Request, api_key: str | None, without: frozenset[str] = frozenset(), *, prefill: bool = False
+    ) -> WireRequest:
+        """Return what to post. `without` are the options that the server refused (see `asking.py`).
+
+        `prefill` says that this server goes on with an answer that was begun for it, where the dialect leaves that to
+        the server. Raises ProviderError (`invalid_request`) for an attachment that cannot be sent.
+        """
+        ...
+
+    def refused(self, words: str, request: Request, without: frozenset[str]) -> str | None:
+        """Return the option of this request that a refusal names, `None` when it names none that can be left out."""
         ...
 
     def framer(self) -> Framer: ...
 
     def decoder(self) -> Decoder: ...
 
-    def relaxed(self, words: str) -> "WireFormat | None":
-        """Return this format without the option that a refusal names, `None` when it names none of ours."""
+    def list_request(self, api_key: str | None) -> WireRequest:
+        """Return how the server is asked which models it has (GET, so without a body)."""
+        ...
+
+    def listed(self, answer: object) -> list[ListedModel]:
+        """Return the models in the parsed answer to `list_request` that can chat; never raises."""
         ...
