@@ -20,7 +20,9 @@ Each request takes the next script from the queue; a script is a list of *steps*
 Steps are `bytes` (a chunk of the body, `Head()` is sent first when there was none), `Head`, `Raw`, `Split`, `WaitFor`,
 `Pause`, `Stall`, `Drop`, `Reset`. Behind the last step the body is ended properly and the connection is kept, unless
 the script ended it. `server.always("/models", reply(200, {...}))` answers a path (by its end) every time, outside of
-the queue; `server.default` is the script for an empty queue. Nothing here sleeps unless `Pause` is asked to.
+the queue; `server.default` is the script for an empty queue. A GET takes nothing from the queue: it is answered by
+`always`, else with 404, and noted in `server.lookups`, not in `server.requests`. Nothing here sleeps unless `Pause` is
+asked to.
 """
 
 import asyncio
@@ -210,6 +212,7 @@ class LoopbackServer:
 
     def __init__(self) -> None:
         self.requests: list[RecordedRequest] = []
+        self.lookups: list[RecordedRequest] = []
         self.default: list[Step] = reply(500, {"error": {"message": "the test has no script for this request"}})
         self.connections = 0
         self._queue: deque[Exchange] = deque()
@@ -302,10 +305,12 @@ class LoopbackServer:
     def _script(self, request: RecordedRequest) -> Exchange:
         path = request.path.partition("?")[0]
         with self._lock:
-            self.requests.append(request)
+            (self.lookups if request.method == "GET" else self.requests).append(request)
             for end, steps in self._always.items():
                 if path.endswith(end):
                     return Exchange(steps)
+            if request.method == "GET":
+                return Exchange(reply(404, {"error": {"message": "nothing here"}}))
             return self._queue.popleft() if self._queue else Exchange(self.default)
 
 

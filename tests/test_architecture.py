@@ -11,7 +11,11 @@ import pytest
 import tui_chat
 
 ROOT = Path(tui_chat.__file__).parent
-PARTS = {"__main__": "cli", "commands": "cli", "paths": "config", "api_keys": "config", "vocabularies": "tokens"}
+PARTS = {
+    "__main__": "cli", "commands": "cli", "doctor": "cli", "vocabularies": "tokens",
+    "paths": "config", "api_keys": "config", "system_keyring": "config", "cache_files": "config",
+    "provider_plans": "bootstrap", "model_lists": "bootstrap", "key_store": "bootstrap", "log_file": "bootstrap",
+}  # fmt: skip
 """Rooms that take up more than one module of the package, by the name that the table knows."""
 ALLOWED = {
     "cli": {"bootstrap", "core", "interchange", "ui", "web"},
@@ -31,6 +35,7 @@ HOMES = {
     "tiktoken": ("tokens", "vocabularies"),
     "regex": ("tokens", "vocabularies"),
     "platformdirs": ("paths",),
+    "keyring": ("system_keyring",),
 }
 """Foreign packages, and the only modules (and their children) that may know them."""
 

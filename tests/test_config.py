@@ -248,35 +248,35 @@ def test_a_key_is_in_no_repr():
 
 def test_the_environment_goes_before_the_command_before_the_file():
     said = ProviderConfig(api_key_env="K", api_key_cmd="echo from-command", api_key=Secret("from-file"))
-    assert find_key("a", said, None, {"K": " from-env\n"}).get() == "from-env"
-    assert find_key("a", said, None, {"K": "  "}).get() == "from-command"
-    assert find_key("a", ProviderConfig(api_key=Secret("from-file")), None, {}).get() == "from-file"
+    assert find_key("a", said, (), {"K": " from-env\n"}).get() == "from-env"
+    assert find_key("a", said, (), {"K": "  "}).get() == "from-command"
+    assert find_key("a", ProviderConfig(api_key=Secret("from-file")), (), {}).get() == "from-file"
 
 
 def test_a_preset_that_needs_a_key_says_which_variable_to_set():
-    assert "set OPENAI_API_KEY" in str(find_key("openai", ProviderConfig(), "OPENAI_API_KEY", {}).missing)
+    assert "set OPENAI_API_KEY" in str(find_key("openai", ProviderConfig(), ("OPENAI_API_KEY",), {}).missing)
 
 
 def test_a_provider_without_a_word_about_keys_needs_none():
-    found = find_key("a", ProviderConfig(), None, {})
+    found = find_key("a", ProviderConfig(), (), {})
     assert (found.get(), found.missing) == (None, None)
 
 
 @pytest.mark.parametrize("key", ["sk-a b", "sk-a\tb", "sk-\u201ca\u201d"])
 def test_a_key_that_was_copied_badly_is_said_without_showing_it(key):
-    missing = str(find_key("a", ProviderConfig(api_key_env="K"), None, {"K": key}).missing)
+    missing = str(find_key("a", ProviderConfig(api_key_env="K"), (), {"K": key}).missing)
     assert missing.startswith("K has ")
     assert key not in missing
 
 
 def test_a_command_runs_once_without_a_shell(tmp_path):
     said = ProviderConfig(api_key_cmd=f"sh -c 'echo x >> {tmp_path}/runs; echo $HOME-; echo second'")
-    found = find_key("a", said, None, {})
+    found = find_key("a", said, (), {})
     assert not (tmp_path / "runs").exists()
     assert found.get() == found.get()
     assert str(found.get()).endswith("-")
     assert (tmp_path / "runs").read_text() == "x\n"
-    piped = find_key("a", ProviderConfig(api_key_cmd="echo a | tr a b"), None, {})
+    piped = find_key("a", ProviderConfig(api_key_cmd="echo a | tr a b"), (), {})
     with pytest.raises(ConfigurationError, match="white space inside"):
         piped.get()
 
@@ -284,12 +284,12 @@ def test_a_command_runs_once_without_a_shell(tmp_path):
 @pytest.mark.parametrize("command", ["false", "no-such-program-here", "true", "sh -c 'unclosed"])
 def test_a_command_that_fails_is_one_line_that_names_it(command):
     with pytest.raises(ConfigurationError, match=r"^providers\.a\.api_key_cmd .*run it by hand$"):
-        find_key("a", ProviderConfig(api_key_cmd=command), None, {}).get()
+        find_key("a", ProviderConfig(api_key_cmd=command), (), {}).get()
 
 
 @pytest.mark.parametrize("command", ["sleep 60", "sh -c 'sleep 61 & wait'"], ids=["itself", "a child of it"])
 def test_a_command_that_hangs_can_be_stopped_at_once(command):
-    found = find_key("a", ProviderConfig(api_key_cmd=command), None, {})
+    found = find_key("a", ProviderConfig(api_key_cmd=command), (), {})
     failures: list[str] = []
 
     def wait() -> None:
@@ -312,7 +312,7 @@ def test_a_command_that_hangs_can_be_stopped_at_once(command):
 def test_a_command_that_hangs_is_given_up(monkeypatch):
     monkeypatch.setattr(api_keys, "COMMAND_TIMEOUT_S", 0.1)
     with pytest.raises(ConfigurationError, match="gave no key within"):
-        find_key("a", ProviderConfig(api_key_cmd="sleep 60"), None, {}).get()
+        find_key("a", ProviderConfig(api_key_cmd="sleep 60"), (), {}).get()
 
 
 # folders

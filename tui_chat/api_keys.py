@@ -1,4 +1,4 @@
-"""Where a provider's key comes from: the environment, then a command, then config.toml.
+"""Where a provider's key comes from: the environment, then a command, then the keyring, then config.toml.
 
 A command runs only when its provider is used, once, and without a shell. It may hang (a locked password store), so
 whoever waits for it can be sent away: `FoundKey.stop` ends the wait at once, whatever the command does. What is wrong
@@ -31,32 +31,49 @@ class FoundKey:
     """Why the provider cannot be used, as one line that says what to do."""
     stop: Callable[[], None] = field(default=lambda: None, repr=False)
     """Ends a `get` that waits for a command, and those that come after it; from any thread."""
+    at_hand: Callable[[], bool] = field(default=lambda: True, repr=False)
+    """False while to get the key would run a command or ask the keyring, which may want a password of the user."""
 
 
-def find_key(provider: str, config: ProviderConfig, variable: str | None, environ: Mapping[str, str]) -> FoundKey:
+def find_key(
+    provider: str,
+    config: ProviderConfig,
+    variables: tuple[str, ...],
+    environ: Mapping[str, str],
+    keyring: Callable[[str], FoundKey | None] = lambda _provider: None,
+) -> FoundKey:
     """Return the key of a provider, as far as it can be found without running anything.
 
-    `variable` is the one that its preset names, so a provider that has one needs a key.
+    `variables` are those that its preset names, so a provider that has any needs a key; `keyring` finds what is kept in
+    the system's.
     """
-    name = config.api_key_env or variable
-    if name and environ.get(name, "").strip():
-        return _checked(environ[name], name)
+    names = (config.api_key_env,) if config.api_key_env else variables
+    for name in names:
+        if environ.get(name, "").strip():
+            return _checked(environ[name], name)
     if config.api_key_cmd:
         source = f"providers.{provider}.api_key_cmd"
         command = _Command(config.api_key_cmd, source)
-        return FoundKey(command.key, source, stop=command.stop)
+        return FoundKey(command.key, source, stop=command.stop, at_hand=command.done)
+    if (kept := keyring(provider)) is not None:
+        return kept
     if config.api_key is not None:
         return _checked(config.api_key.reveal(), f"providers.{provider}.api_key in config.toml")
-    missing = f"set {name}, or api_key_cmd in [providers.{provider}] of config.toml" if name else None
+    missing = f"set {names[0]}, or api_key_cmd in [providers.{provider}] of config.toml" if names else None
     return FoundKey(lambda: None, missing=missing)
 
 
 def _checked(text: str, source: str) -> FoundKey:
-    key, problem = _judge(text, source)
+    key, problem = judge(text, source)
     return FoundKey(lambda: key, source, problem)
 
 
-def _judge(text: str, source: str) -> tuple[str, str | None]:
+def given(key: str, source: str) -> FoundKey:
+    """Return a key that the user handed over and that was judged already."""
+    return FoundKey(lambda: key, source)
+
+
+def judge(text: str, source: str) -> tuple[str, str | None]:
     """Return a key stripped, and what is wrong with it."""
     key = text.strip()
     if any(character.isspace() for character in key):
@@ -83,6 +100,10 @@ class _Command:
             if self._key is None:
                 self._key = self._run()
             return self._key
+
+    def done(self) -> bool:
+        """Say whether the key is there without running anything."""
+        return self._key is not None
 
     def stop(self) -> None:
         """Kill the command; whoever waits for its key goes on without."""
@@ -130,7 +151,7 @@ class _Command:
 
     def _first_line(self, printed: bytes) -> str:
         lines = printed.decode("utf-8", "replace").splitlines()
-        key, problem = _judge(lines[0] if lines else "", f"the first line of {self._source}")
+        key, problem = judge(lines[0] if lines else "", f"the first line of {self._source}")
         if problem:
             raise ConfigurationError(problem, kind="authentication")
         if not key:

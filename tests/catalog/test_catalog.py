@@ -11,6 +11,7 @@ from tui_chat.catalog.table import load_table
 from tui_chat.core.errors import ConfigurationError
 from tui_chat.core.model import Model
 from tui_chat.core.pricing import Price
+from tui_chat.providers.registry import WIRE_FORMATS
 
 TABLE = load_table()
 DEMO = [Model("demo", name, "demo", scripted=True, price=Price(play=True)) for name in ("quick", "thinker", "rambler")]
@@ -42,12 +43,33 @@ def names(models) -> list[str]:
 
 
 def test_every_preset_is_a_whole_provider():
-    ids = "openai anthropic gemini deepseek openrouter mistral groq xai together fireworks perplexity cerebras moonshot"
-    assert set(f"{ids} aiwave holysheep aipower ollama lmstudio llamacpp vllm".split()) == set(PRESETS)
+    hosted = [
+        *("openai", "anthropic", "gemini", "deepseek", "openrouter", "mistral", "groq", "xai", "together"),
+        *("fireworks", "perplexity", "cerebras", "azure", "github", "moonshot", "zai", "qwen", "siliconflow"),
+        *("aiwave", "holysheep", "aipower"),
+    ]
+    local = ["ollama", "lmstudio", "llamacpp", "vllm"]
+    assert list(PRESETS) == hosted + local
     for name, preset in PRESETS.items():
-        assert preset.local == (preset.key_env is None), name
-        assert preset.base_url.startswith("http://127.0.0.1:" if preset.local else "https://")
+        assert preset.title
+        assert preset.kind in WIRE_FORMATS
+        assert preset.local == (name in local) == (preset.key_env is None), name
+        assert preset.base_url.startswith("http://127.0.0.1:" if preset.local else "https://") or preset.base_url_env
+        assert not preset.base_url.endswith("/")
         assert preset.first is None or name not in TABLE or preset.first in TABLE[name]
+        assert preset.local or (preset.keys_page and preset.prices_page), name
+        assert not any("://" in page for page in (preset.keys_page, preset.prices_page))
+        assert preset.stops_source, name
+        assert preset.stops_billing == "unknown" or "nothing found" not in preset.stops_source, name
+        assert not preset.list_url or preset.list_url.startswith("https://")
+
+
+def test_the_addresses_of_the_guides_are_built_in():
+    assert {name: PRESETS[name].base_url for name in ("aiwave", "holysheep", "aipower")} == {
+        "aiwave": "https://api.aiwave.live/v1",
+        "holysheep": "https://api.holysheep.ai/v1",
+        "aipower": "https://api.aipower.me/v1",
+    }
 
 
 def test_every_row_of_the_table_belongs_to_a_vendor_and_has_a_month():

@@ -277,7 +277,6 @@ def test_files_of_ours_are_for_their_owner_alone(program):
         (["-m", "demo/quick"], "[network]\nmax_retries = 'x'", "configuration", "line 2: network.max_retries must be"),
         (["-m", "demo/quick"], "[ui]\ncolour = 1", "configuration", "line 2: unknown key ui.colour"),
         (["-m", "demo/quick"], "[ui\n", "configuration", "line 1: not TOML"),
-        (["-m", "x/y"], "[providers.x]\nkind = 'gemini'\nbase_url = 'http://h/'", "configuration", "not spoken yet"),
         (["-m", "x/y"], "[providers.x]\nmodels = ['y']", "configuration", "providers.x needs a base_url"),
         (["-m", "x/y"], "[providers.x]\nbase_url = 'https://h/'\napi_key = 'a b'", "authentication",
          "white space inside"),

@@ -14,6 +14,7 @@ import zlib
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import ExitStack, aclosing
 from dataclasses import replace
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -40,7 +41,16 @@ from tests.loopback import (
     sse,
 )
 from tui_chat.core.errors import ProviderError
-from tui_chat.core.events import Finished, ReasoningDelta, ResponseStarted, StreamEvent, TextDelta, UsageUpdate, Waiting
+from tui_chat.core.events import (
+    Adjusted,
+    Finished,
+    ReasoningDelta,
+    ResponseStarted,
+    StreamEvent,
+    TextDelta,
+    UsageUpdate,
+    Waiting,
+)
 from tui_chat.core.message import Message
 from tui_chat.core.model import Model
 from tui_chat.core.request import Request
@@ -48,7 +58,9 @@ from tui_chat.core.usage import Usage
 from tui_chat.providers import body
 from tui_chat.providers.client import HTTPProvider
 from tui_chat.providers.endpoint import Endpoint, Network
+from tui_chat.providers.model_lists import gemini_models, ollama_models, openai_models
 from tui_chat.providers.openai_chat import OpenAIChat
+from tui_chat.providers.refusals import Refusals, Refused
 
 KEY = "sk-test-abcdef123456"
 REQUEST = Request(Model("work", "m"), (Message.of("user", "hi"),), {})
@@ -406,6 +418,131 @@ class TestRetries:
         assert not any(isinstance(e, Waiting) for e in got)
         await collect(provider)
         assert ["stream_options" in request.json for request in server.requests] == [True, False, False]
+
+    async def test_what_a_model_refuses_is_left_out_or_renamed_and_said_once(self, server: LoopbackServer, make: Make):
+        """As OpenAI's reasoning models do it: one complaint at a time."""
+        server.enqueue(reply(400, {"error": {"message": "Unsupported parameter: 'max_tokens' is not supported with this"
+            " model. Use 'max_completion_tokens' instead.", "param": "max_tokens"}}))  # fmt: skip
+        server.enqueue(reply(400, {"error": {"message": "Unsupported value: 'temperature' does not support 0.2 with"
+            " this model. Only the default (1) value is supported."}}))  # fmt: skip
+        server.enqueue(chat_stream(["a"]))
+        server.enqueue(chat_stream(["b"]))
+        provider = make()
+        asked = replace(REQUEST, params={"temperature": 0.2, "max_tokens": 9, "seed": 1})
+        for words, warnings in (("a", 2), ("b", 0)):
+            got = [event async for event in provider.stream(asked)]
+            assert text(got) == words
+            assert len([e for e in got if isinstance(e, Adjusted)]) == warnings
+        sent = [{name: r.json[name] for name in r.json if name in ASKED} for r in server.requests]
+        whole, renamed = {"temperature": 0.2, "max_tokens": 9, "seed": 1}, {"temperature": 0.2, "seed": 1}
+        renamed["max_completion_tokens"] = 9
+        last = {"max_completion_tokens": 9, "seed": 1}
+        assert sent == [whole, renamed, last, last]
+
+    async def test_a_value_that_is_out_of_bounds_is_the_users_mistake(self, server: LoopbackServer, make: Make):
+        server.enqueue(reply(400, {"error": {"message": "Invalid 'temperature': expected a value <= 2, got 5."}}))
+        with pytest.raises(ProviderError, match="got 5"):
+            _ = [event async for event in make().stream(replace(REQUEST, params={"temperature": 5}))]
+        assert len(server.requests) == 1
+
+    async def test_what_was_refused_is_remembered_by_who_wants_to(self, server: LoopbackServer, make: Make):
+        kept: list[Refused] = []
+        server.enqueue(reply(400, {"error": {"message": "Unknown parameter: 'stream_options'."}}))
+        server.enqueue(chat_stream(["a"]))
+        await collect(make(refusals=Refusals(keep=lambda refused: kept.append(dict(refused)))))
+        server.enqueue(chat_stream(["b"]))
+        await collect(make(refusals=Refusals(lambda: kept[-1])))
+        assert ["stream_options" in request.json for request in server.requests] == [True, False, False]
+
+    async def test_a_user_who_does_not_want_to_wait_need_not(self, server: LoopbackServer, make: Make):
+        server.enqueue(reply(503, b"", {"Retry-After": "50"}))
+        server.enqueue(chat_stream(["soon"]))
+        wake, got = asyncio.Event(), []
+
+        async def read() -> None:
+            async for event in make().stream(replace(REQUEST, retry_now=wake)):
+                got.append(event)
+                if isinstance(event, Waiting):
+                    asyncio.get_running_loop().call_soon(wake.set)
+
+        await asyncio.wait_for(read(), 10)
+        assert text(got) == "soon"
+
+
+ASKED = ("temperature", "max_tokens", "max_completion_tokens", "seed")
+
+
+class TestGoingOn:
+    """A cut answer that is gone on with."""
+
+    async def test_a_server_that_can_gets_the_part_as_the_beginning(self, server: LoopbackServer, make: Make):
+        server.enqueue(chat_stream([" end"]))
+        _ = [event async for event in make(prefill=True).stream(replace(REQUEST, partial="The "))]
+        assert [m["role"] for m in server.requests[0].json["messages"]] == ["user", "assistant"]
+        assert server.requests[0].json["messages"][1]["content"] == "The"
+
+    async def test_any_other_is_asked_to_go_on(self, server: LoopbackServer, make: Make):
+        server.enqueue(chat_stream([" end"]))
+        _ = [event async for event in make().stream(replace(REQUEST, partial="The "))]
+        assert [m["role"] for m in server.requests[0].json["messages"]] == ["user", "assistant", "user"]
+
+    async def test_and_so_is_one_that_refuses_the_beginning(self, server: LoopbackServer, make: Make):
+        server.enqueue(reply(400, {"error": {"message": "This model does not support assistant message prefill."}}))
+        server.enqueue(chat_stream([" end"]))
+        got = [event async for event in make(prefill=True).stream(replace(REQUEST, partial="The "))]
+        assert text(got) == " end"
+        assert [len(request.json["messages"]) for request in server.requests] == [2, 3]
+
+
+class TestLists:
+    async def test_the_models_that_can_chat_are_listed(self, server: LoopbackServer, make: Make):
+        priced = {"prompt": "0.000002", "completion": "0.000008", "request": "0", "input_cache_read": "0.0000005"}
+        models = [
+            {"id": "gpt-4.1", "object": "model"},
+            {"id": "text-embedding-3-small"},
+            {"id": "vendor/priced", "context_length": 128000, "pricing": priced},
+            {"id": "paints", "architecture": {"output_modalities": ["image"]}},
+            {"id": 7},
+            "junk",
+        ]
+        server.always("/models", reply(200, {"object": "list", "data": models}))
+        found = await make().models()
+        assert [model.id for model in found] == ["gpt-4.1", "vendor/priced"]
+        assert found[1].context_window == 128000
+        assert found[1].price is not None
+        assert (found[1].price.input_per_mtok, found[1].price.output_per_mtok) == (2, 8)
+        assert found[1].price.cached_input_per_mtok == Decimal("0.5")
+        assert server.lookups[0].headers["authorization"] == f"Bearer {KEY}"
+
+    async def test_a_key_that_is_refused_is_said(self, server: LoopbackServer, make: Make):
+        server.always("/models", reply(401, {"error": {"message": "no entry"}}))
+        with pytest.raises(ProviderError, match="401: no entry") as caught:
+            await make().models()
+        assert caught.value.kind == "authentication"
+
+    @pytest.mark.parametrize("body", [b"<html>hello</html>", b"{", b"[" * 100_000, b""])
+    async def test_a_list_that_is_none_is_an_error(self, server: LoopbackServer, make: Make, body: bytes):
+        server.always("/models", reply(200, body))
+        with pytest.raises(ProviderError, match="no JSON"):
+            await make().models()
+
+    async def test_one_that_does_not_come_is_not_waited_for(self, server: LoopbackServer, make: Make):
+        server.always("/models", [Head(200), b"[", Stall()])
+        with pytest.raises(ProviderError) as caught:
+            await make().models(0.05)
+        assert caught.value.kind == "timeout"
+
+    def test_nothing_in_a_list_raises(self):
+        for junk in (None, 1, [], {}, {"data": {}}, {"data": [{"id": "a", "pricing": {"prompt": "x"}}]}, [[[]]]):
+            openai_models(junk)
+            gemini_models(junk)
+            ollama_models(junk)
+
+    async def test_the_key_goes_into_a_header_of_the_providers_own(self, server: LoopbackServer, make: Make):
+        server.enqueue(chat_stream(["a"]))
+        await collect(make(key_header="api-key"))
+        assert server.requests[0].headers["api-key"] == KEY
+        assert "authorization" not in server.requests[0].headers
 
 
 class TestSilence:

@@ -1,6 +1,7 @@
 """What a refusal becomes: a kind, and one line that a person can act on."""
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -92,6 +93,24 @@ def test_statuses_and_words_become_kinds(status: int, body: object, kind: str):
 def test_the_servers_own_words_are_found(body: object, words: str):
     data = body if isinstance(body, bytes) else json.dumps(body).encode()
     assert words_of(data).message == words
+
+
+def test_a_model_that_is_not_there_has_neighbours():
+    known = ["gpt-4.1", "gpt-4.1-mini", "o3", "vendor/claude-sonnet-4-5"]
+    place = Place("work", "u", model="gpt-4.1-mni", known_models=lambda: known)
+    assert "gpt-4.1-mini, gpt-4.1" in refusal(404, error("no such model"), place=place).error.message
+    part = replace(place, model="claude-sonnet")
+    assert "vendor/claude-sonnet-4-5" in refusal(404, error("no such model"), place=part).error.message
+    assert "u was asked" in refusal(404, error("no"), place=replace(place, model="o3")).error.message
+    assert "u was asked" in refusal(404, error("no"), place=replace(place, model="zzz")).error.message
+
+
+def test_a_refused_key_is_told_apart_by_its_end_and_by_where_it_came_from():
+    place = Place("work", "u", "WORK_KEY", key_page="work.example/keys", has_key=True, key_end="3f9a")
+    said = refusal(401, error("no"), place=place).error.message
+    assert said.endswith("check the key in WORK_KEY, which ends in …3f9a (keys: work.example/keys)")
+    nowhere = refusal(401, error("no"), place=Place("work", "u")).error.message
+    assert nowhere.endswith("set api_key_env or api_key_cmd in [providers.work] of config.toml")
 
 
 def test_each_message_names_the_next_step():

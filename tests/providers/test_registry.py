@@ -19,10 +19,9 @@ def test_every_registered_kind_makes_a_wire_format():
         assert wire_format(kind).decoder().finish_reason is None
 
 
-@pytest.mark.parametrize("kind", ["anthropic", "gemini", "ollama", "openai-responses", "nonsense"])
-def test_other_kinds_are_refused_in_words(kind: str):
-    with pytest.raises(ConfigurationError, match=kind):
-        wire_format(kind)
+def test_other_kinds_are_refused_in_words():
+    with pytest.raises(ConfigurationError, match="nonsense"):
+        wire_format("nonsense")
 
 
 async def test_a_provider_is_made_once_and_asked_by_its_models():
@@ -43,7 +42,7 @@ async def test_a_provider_is_made_once_and_asked_by_its_models():
         {},
         {"work": Endpoint("work", "openai")},
         {"work": Endpoint("work", "openai", "http://[bad/v1")},
-        {"work": Endpoint("work", "gemini", "http://x/v1")},
+        {"work": Endpoint("work", "nonsense", "http://x/v1")},
     ],
 )
 def test_what_cannot_be_used_is_said_in_words(endpoints: dict[str, Endpoint]):

@@ -1,12 +1,13 @@
 """Which models there are, what they cost, and which of them can be used now.
 
-Nothing here asks the network: a name that nobody knows is sent as it is, and the server says whether it exists. Prices
-follow the host, not the name: the list price of a vendor holds at that vendor's host, and a reseller of the same model
-has none until the user says so. Wrong money is worse than no money.
+Nothing here asks the network: others do, and hand in what providers say they have. A name that nobody knows is sent as
+it is, and the server says whether it exists. Prices follow the host, not the name: the list price of a vendor holds at
+that vendor's host, and a reseller of the same model has none until the user says so. Wrong money is worse than no
+money.
 """
 
 import difflib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import field, replace
 from decimal import Decimal
 from urllib.parse import urlsplit
@@ -14,11 +15,13 @@ from urllib.parse import urlsplit
 from tui_chat.catalog.presets import Preset
 from tui_chat.catalog.table import Row
 from tui_chat.core.errors import ConfigurationError
-from tui_chat.core.model import Model, Params
+from tui_chat.core.model import ListedModel, Model, Params
 from tui_chat.core.pricing import Price
 from tui_chat.core.record import record
 
 DEMO = "demo"
+_NOTHING = Price(input_per_mtok=Decimal(0), output_per_mtok=Decimal(0), source="local")
+"""What a server on this machine charges."""
 
 
 @record
@@ -34,6 +37,14 @@ class ProviderEntry:
     """Why it cannot be used whatever its key, as one line that says what to do."""
     found: str = ""
     """What made it usable, as a few words: `OPENAI_API_KEY`, `config.toml`."""
+    needs: str = ""
+    """The variable that would hold the key it lacks."""
+    title: str = ""
+    """Its name for people."""
+    local: bool = False
+    """A server on this machine that charges nothing."""
+    configured: bool = False
+    """The user named it in config.toml."""
     models: tuple[str, ...] = ()
     first: str | None = None
     params: Params = field(default_factory=dict)
@@ -68,7 +79,9 @@ class Catalog:
         *,
         default_model: str | None = None,
         compare_models: Sequence[str] = (),
+        lists: Callable[[str], Sequence[ListedModel]] = lambda _provider: (),
     ) -> None:
+        """`lists` returns what a provider's own list was when it was last asked; it is called when that is needed."""
         self._entries = {entry.id: entry for entry in entries}
         self._overrides = overrides
         self._vendors = {_host(p.base_url): name for name, p in presets.items() if p.vendor and name in table}
@@ -77,6 +90,47 @@ class Catalog:
         self._default_model = default_model
         self._compare_models = compare_models
         self._known: tuple[Model, ...] | None = None
+        self._read_list = lists
+        self._lists: dict[str, dict[str, ListedModel]] = {}
+        self._answered: set[str] = set()
+        """Servers on this machine that answered since the start."""
+        self.version = 0
+        """Grows whenever a list or a key changes what is known."""
+
+    # what changes while the program runs
+
+    def take_list(self, provider: str, models: Sequence[ListedModel]) -> bool:
+        """Take what a provider said it has; True when anything is different now."""
+        new = {model.id: model for model in models}
+        first_answer = provider not in self._answered and self._entries[provider].local
+        if new == self._list_of(provider) and not first_answer:
+            return False
+        self._lists[provider] = new
+        self._answered.add(provider)
+        self._changed()
+        return True
+
+    def take_entry(self, entry: ProviderEntry) -> None:
+        """Put an entry in the place of the one with its id: a key came."""
+        self._entries[entry.id] = entry
+        self._changed()
+
+    def entry(self, provider: str) -> ProviderEntry | None:
+        return self._entries.get(provider)
+
+    def names_at(self, provider: str) -> list[str]:
+        """Return the ids of the models known at a provider."""
+        entry = self._entries.get(provider)
+        return [model.id for model in self._listed(entry)] if entry is not None else []
+
+    def _changed(self) -> None:
+        self._known = None
+        self.version += 1
+
+    def _list_of(self, provider: str) -> dict[str, ListedModel]:
+        if provider not in self._lists:
+            self._lists[provider] = {model.id: model for model in self._read_list(provider)}
+        return self._lists[provider]
 
     def resolve(self, name: str) -> Model:
         name = name.strip()
@@ -121,7 +175,8 @@ class Catalog:
         found = self._try(last_used) if last_used else None
         if found and found.missing is None and (scripted or not found.scripted):
             return found
-        real = next((model for model in self.usable() if not model.scripted), None)
+        chosen = (model for model in self.starters() if not model.scripted and self._is_meant(model))
+        real = next(chosen, None)
         if real is not None:
             return real
         if scripted and self._demo:
@@ -133,6 +188,33 @@ class Catalog:
 
     def compare_models(self) -> Sequence[Model]:
         return [model for name in self._compare_models if (model := self._try(name))]
+
+    def starters(self) -> Sequence[Model]:
+        """One model of each provider that can be used now, the demo last; of a local server only once it answered."""
+        ready = [e for e in self._entries.values() if e.missing is None and e.refused is None and e.kind != DEMO]
+        ready.sort(key=lambda entry: entry.local)
+        there = [e for e in ready if not e.local or e.configured or e.id in self._answered]
+        found = [self._starter(entry) for entry in there]
+        return [*(model for model in found if model is not None), *self._demo.values()]
+
+    def _is_meant(self, model: Model) -> bool:
+        """Say whether the user did something for this provider: a server that happens to run is only offered."""
+        entry = self._entries[model.provider]
+        return entry.configured or not entry.local
+
+    def _starter(self, entry: ProviderEntry) -> Model | None:
+        """Return the model of a provider to begin with; its list is read only where nothing else says one."""
+        if entry.models:
+            return self._model(entry, entry.models[0])
+        own = next((name for name in self._overrides if name.startswith(f"{entry.id}/")), None)
+        if own is not None:
+            return self._model(entry, own.removeprefix(f"{entry.id}/"))
+        if entry.first:
+            return self._model(entry, entry.first)
+        models = self._listed(entry)
+        return next((model for model in models if model.price is not None and model.price.known), None) or next(
+            iter(models), None
+        )
 
     def unknown_names(self) -> list[str]:
         """Say what is wrong with the models that the configuration names, a line each."""
@@ -173,9 +255,10 @@ class Catalog:
         ids = [*entry.models, *(name[len(prefix) :] for name in self._overrides if name.startswith(prefix))]
         vendor = self._vendors.get(_host(entry.base_url))
         rows = self._table.get(vendor, {}) if vendor else {}
-        if entry.first:
-            ids.append(entry.first)
-        return [self._model(entry, model_id) for model_id in dict.fromkeys([*ids, *rows])]
+        at_hand = self._list_of(entry.id)
+        begin = [entry.first] if entry.first else []
+        offered = [model_id for model_id in (*begin, *rows) if not at_hand or model_id in at_hand]
+        return [self._model(entry, model_id) for model_id in dict.fromkeys([*ids, *offered, *at_hand])]
 
     def _model(self, entry: ProviderEntry, model_id: str) -> Model:
         if entry.kind == DEMO:
@@ -183,18 +266,29 @@ class Catalog:
         override = self._overrides.get(f"{entry.id}/{model_id}", ModelOverride())
         row = self._row(entry, model_id)
         listed = self._listed_row(model_id) if row is None and entry.like_list else None
-        price = row.price if row else replace(listed.price, source="list") if listed else None
-        context_row = row or listed
+        told = row is not None and row.context_window is not None  # then nobody need read the list
+        own = None if told else self._list_of(entry.id).get(model_id)
+        price = own.price if own else None  # what it says itself is the newest
+        price = price or (row.price if row else replace(listed.price, source="list") if listed else None)
+        if price is None and entry.local:
+            price = _NOTHING
+        windows = (override.context_window, own.context_window if own else None)
+        table_row = row or listed
+        found = entry.found
+        if entry.local and entry.id in self._answered:
+            count = len(self._list_of(entry.id))
+            found = f"{entry.title}, {count} model{'' if count == 1 else 's'}"
         return Model(
             provider=entry.id,
             id=model_id,
             kind=entry.kind,
-            context_window=override.context_window or (context_row.context_window if context_row else None),
+            context_window=next(filter(None, windows), table_row.context_window if table_row else None),
             price=_overlay(entry, _charged(entry, price), override),
             encoding=override.encoding,
             params={**entry.params, **override.params},
+            needs=entry.needs,
             missing=entry.refused or entry.missing,
-            found=entry.found,
+            found=found,
         )
 
     def _scripted(self, entry: ProviderEntry, model_id: str) -> Model:

@@ -69,7 +69,7 @@ def _parser() -> argparse.ArgumentParser:
     models = commands.add_parser("models", help="the models that can be used now, and what they cost")
     models.add_argument("--all", action="store_true", help="every model known")
     models.add_argument("--json", action="store_true")
-    models.add_argument("--refresh", action="store_true", help="not yet")
+    models.add_argument("--refresh", action="store_true", help="ask every provider for its list of models first")
     models.add_argument("--project", type=_count, metavar="10M", help="what so many output tokens cost")
     models.set_defaults(load=_models)
 
@@ -84,6 +84,10 @@ def _parser() -> argparse.ArgumentParser:
     import_.add_argument("file", metavar="FILE")
     import_.set_defaults(load=_import)
 
+    doctor = commands.add_parser("doctor", help="what keeps the program from working, and what to do about it")
+    doctor.add_argument("--json", action="store_true")
+    doctor.set_defaults(load=_doctor)
+
     commands.add_parser("keys", help="all keys of the app").set_defaults(load=_keys)
     config = commands.add_parser("config", help="where the configuration is, and what can stand in it")
     config.add_argument("--defaults", action="store_true", help="every key with its default and a line of explanation")
@@ -93,7 +97,7 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-_LATER = ("usage", "compare", "serve", "doctor")
+_LATER = ("usage", "compare", "serve")
 
 
 def _conversation(parser: argparse.ArgumentParser, default: object = argparse.SUPPRESS) -> None:
@@ -160,11 +164,9 @@ def _ask(options: argparse.Namespace) -> Run:
 def _models(options: argparse.Namespace) -> Run:
     from tui_chat.commands.models import models
 
-    if options.refresh:
-        raise ConfigurationError(
-            "models --refresh is not built yet; prices of your own go into [models] of config.toml"
-        )
-    return partial(models, known=options.all, as_json=options.json, project=options.project)
+    return partial(
+        models, known=options.all, as_json=options.json, project=options.project, refresh=options.refresh
+    )
 
 
 def _export(options: argparse.Namespace) -> Run:
@@ -177,6 +179,12 @@ def _import(options: argparse.Namespace) -> Run:
     from tui_chat.commands.files import import_file
 
     return partial(import_file, options.file)
+
+
+def _doctor(options: argparse.Namespace) -> Run:
+    from tui_chat.commands.doctor import doctor
+
+    return partial(doctor, as_json=options.json)
 
 
 def _keys(_options: argparse.Namespace) -> Run:

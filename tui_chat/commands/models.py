@@ -1,7 +1,9 @@
 """`tui-chat models`: what can be asked, and what it costs."""
 
+import asyncio
 import json
 import re
+from contextlib import aclosing
 from decimal import Decimal
 
 from tui_chat.bootstrap import Ground
@@ -26,17 +28,37 @@ def count_of(text: str) -> int:
     return int(count)
 
 
-def models(*, known: bool, as_json: bool, project: int | None) -> int:
+def models(*, known: bool, as_json: bool, project: int | None, refresh: bool = False) -> int:
     """Print the models; return the exit code. With `project` the cheapest come first."""
     ground = Ground.lay()
     for note in ground.notes:
         say(f"warning: {note}")
+    if refresh:
+        for failure in asyncio.run(_refresh(ground)):
+            say(f"warning: {failure}")
     shown = list(ground.catalog.known() if known else ground.catalog.usable())
     if project is not None:
         shown.sort(key=lambda model: _rank(model, project))
     if as_json:
         return write_text(json.dumps([_record(model, project) for model in shown], ensure_ascii=True, indent=1) + "\n")
     return write_text(_table(shown, project))
+
+
+async def _refresh(ground: Ground) -> list[str]:
+    """Ask every provider that can be used for its list; return why some did not answer, a line each.
+
+    A server on this machine that nobody configured is no failure when it is not there.
+    """
+    async with aclosing(ground.providers()) as providers:
+        lists = ground.model_lists(providers)
+        await asyncio.gather(lists.refresh(everything=True), lists.find_local())
+    configured = ground.config.providers
+    entries = ground.catalog
+    return [
+        words
+        for name, words in lists.failures.items()
+        if name in configured or ((entry := entries.entry(name)) is not None and not entry.local)
+    ]
 
 
 def _projected(model: Model, tokens: int) -> tuple[Decimal | None, Decimal | None]:
@@ -102,10 +124,11 @@ def _row(model: Model, project: int | None, cheapest: Decimal | None) -> list[st
     price = model.price
     currency = price.currency if price else "USD"
     figures = (price.input_per_mtok, price.cached_input_per_mtok, price.output_per_mtok) if price else (None,) * 3
+    free = price is not None and price.free
     row = [
         one_line(model.name, 80),
         fmt.window(model.context_window) if model.context_window else "?",
-        *("?" if figure is None else _figure(figure, currency) for figure in figures),
+        *("?" if figure is None else "free" if free else _figure(figure, currency) for figure in figures),
         "play money" if model.scripted else (price.as_of if price and price.as_of else "–"),
     ]
     if project is not None:

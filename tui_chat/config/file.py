@@ -25,6 +25,7 @@ from tui_chat.config.readers import (
     number,
     one_of,
     params,
+    proxy_url,
     seconds,
     secret,
     share,
@@ -225,6 +226,8 @@ _NETWORK: _Keys = {
     "first_token_timeout_s": _Key(seconds, "longest silence until answer text flows (headers and reasoning included)"),
     "read_timeout_s": _Key(seconds, "longest silence between two reads once answer text flows"),
     "max_retries": _Key(whole(0, 20), "before the first token only"),
+    "proxy": _Key(proxy_url, "for every server but those on this machine; else HTTPS_PROXY", '"http://127.0.0.1:3128"'),
+    "ca_file": _Key(word, "certificates to trust besides the usual ones; else SSL_CERT_FILE", '"/etc/ssl/work.pem"'),
 }
 _BUDGET: _Keys = {
     "per_answer_usd": _Key(number, "an answer is cut when it has cost this much; absent = no limit", "0.50"),

@@ -176,6 +176,20 @@ def base_url(value: object, at: Place) -> str:
     return url.rstrip("/")
 
 
+def proxy_url(value: object, at: Place) -> str:
+    from urllib.parse import urlsplit
+
+    url = word(value, at)
+    try:
+        parts = urlsplit(url)
+        usable = parts.scheme in ("http", "https", "socks5", "socks5h") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        usable = False
+    if not usable:
+        raise at.wrong("a proxy's URL such as http://127.0.0.1:3128")
+    return url
+
+
 def params(value: object, at: Place) -> Params:
     if not isinstance(value, dict):
         raise at.wrong("a table, such as { temperature = 0.2 }")

@@ -82,6 +82,8 @@ class Network:
     first_token_timeout_s: float = 120.0
     read_timeout_s: float = 30.0
     max_retries: int = 2
+    proxy: str | None = None
+    ca_file: str | None = None
 
 
 @record

@@ -144,7 +144,8 @@ class Chat:
     def _pending(self, conversation: Conversation, turn: Turn, model: Model, before: Sequence[Message]) -> Completion:
         params = {**model.params, **conversation.params}
         completion = Completion(new_id(), turn.id, model, self._clock.now(), params=params, running=True)
-        completion.request = Request(model, (*before, prompt_message(turn)), params)
+        messages = (*before, prompt_message(turn))
+        completion.request = Request(model, messages, params, retry_now=asyncio.Event())
         limits = " and ".join(limit.words for limit in self._limits())
         price = model.price
         if limits and (price is None or not price.known or price.usd_rate is None):

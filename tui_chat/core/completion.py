@@ -221,6 +221,14 @@ class Completion:
     _outgrown: bool = False
     """True when tokens came after the last reported output: then that figure is of an earlier moment."""
 
+    def retry_now(self) -> bool:
+        """End the wait before a retry; False when none is waited for."""
+        wake = self.request.retry_now if self.request is not None else None
+        if self.waiting is None or wake is None:
+            return False
+        wake.set()
+        return True
+
     def start(self, at_s: float, counter: TokenCounter, input_estimate: int | None) -> None:
         """Begin: from now on tokens are counted and time runs."""
         self.running = True

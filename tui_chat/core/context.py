@@ -9,8 +9,7 @@ from collections.abc import Sequence
 from tui_chat.core.completion import Completion
 from tui_chat.core.conversation import Turn, path_continued
 from tui_chat.core.message import Message, Part, TextPart
-
-_OVERLAP = 200
+from tui_chat.core.seam import joined
 
 
 def goes_along(completion: Completion | None, text: str) -> bool:
@@ -29,16 +28,8 @@ def joined_text(turn: Turn, completion: Completion) -> str:
         before = turn.completion(before.resumes_id)
     text = ""
     for part in reversed(parts):
-        text = text + part[_overlap(text, part) :]
+        text = joined(text, part)
     return text
-
-
-def _overlap(before: str, after: str) -> int:
-    """Return how many characters at the start of `after` repeat the end of `before`; short echoes are left alone."""
-    for size in range(min(len(before), len(after), _OVERLAP), 7, -1):
-        if before.endswith(after[:size]):
-            return size
-    return 0
 
 
 def prompt_message(turn: Turn) -> Message:

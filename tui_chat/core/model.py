@@ -33,6 +33,8 @@ class Model:
     encoding: str | None = None
     """The tokenizer's encoding where it was configured; else the counter chooses."""
     params: Params = field(default_factory=dict)
+    needs: str = ""
+    """The variable that would hold the key it lacks; empty when it lacks none."""
     missing: str | None = None
     """Why it cannot be used now, as one line that says what to do (`set OPENAI_API_KEY …`); `None` when it can."""
     found: str = ""

@@ -12,6 +12,7 @@ from tui_chat.core.events import StreamEvent
 from tui_chat.core.format import Spent
 from tui_chat.core.message import BlobPart
 from tui_chat.core.model import Model
+from tui_chat.core.record import record
 from tui_chat.core.request import Request
 
 Paint = Callable[[StreamEvent], Awaitable[None]]
@@ -103,6 +104,18 @@ class Store(Protocol):
         """The model of the last send anywhere, as `provider/model`."""
         ...
 
+    def recent_models(self) -> list[str]:
+        """The models of the last sends anywhere, as `provider/model`, the newest first, each once; at most ten."""
+        ...
+
+    def favourite_models(self) -> list[str]:
+        """The models that the user marked, as `provider/model`, in the order in which they were marked."""
+        ...
+
+    def save_favourites(self, names: Sequence[str]) -> Future[None]:
+        """Keep the whole list of marked models."""
+        ...
+
     def spent_since(self, since: datetime) -> Spent:
         """What all charges since an aware time amount to, play money left out."""
         ...
@@ -185,6 +198,79 @@ class ModelCatalog(Protocol):
         ...
 
     def compare_models(self) -> Sequence[Model]: ...
+
+    def starters(self) -> Sequence[Model]:
+        """One model of each provider that can be used now, the demo last: what a first prompt may go to.
+
+        Of a server on this machine only once it answered.
+        """
+        ...
+
+    @property
+    def version(self) -> int:
+        """A number that grows whenever a provider's list or key changes what is known."""
+        ...
+
+
+class ModelLists(Protocol):
+    """The lists of models that providers keep: asked in the background, kept for when there is no network."""
+
+    async def refresh(self) -> bool:
+        """Ask each provider whose list is a day old and whose key is at hand; True when the catalog changed.
+
+        Never raises: a provider that does not answer keeps the list it had.
+        """
+        ...
+
+    async def find_local(self) -> bool:
+        """Ask the servers that may run on this machine, for less than two seconds; True when the catalog changed."""
+        ...
+
+
+@record
+class KeyPlace:
+    """A provider that needs a key."""
+
+    provider: str
+    title: str
+    """Its name for people."""
+    variable: str
+    page: str
+    """Where a key is made, as a host or an address without its scheme."""
+    source: str
+    """Where its key comes from now; empty when there is none."""
+    before: str = ""
+    """What goes before a stored key in the next run: a variable that is set, a command; empty when nothing does."""
+    other_variables: tuple[str, ...] = ()
+    """Further names in use for the variable."""
+
+
+class Keys(Protocol):
+    """Keys that the user hands over while the program runs. No key ever comes back out."""
+
+    @property
+    def where(self) -> str:
+        """Where `keep` will put a key: `the keyring` or `config.toml`, as far as is known without loading anything."""
+        ...
+
+    def places(self) -> Sequence[KeyPlace]:
+        """Every provider that needs a key, in the order of preference."""
+        ...
+
+    def guess(self, key: str) -> str | None:
+        """Return the provider whose keys look like this, `None` when it could be of several."""
+        ...
+
+    async def try_key(self, provider: str, key: str) -> str:
+        """Ask the provider whether it takes this key; return what it answered, for a person: `works, 63 models`.
+
+        Raises ProviderError (`authentication` when it is refused) and ConfigurationError for what cannot be a key.
+        """
+        ...
+
+    def keep(self, provider: str, key: str) -> str:
+        """Store the key, use it from now on, and return where it is: `the keyring`, or the file. Raises ChatError."""
+        ...
 
 
 class Exporter(Protocol):

@@ -1,5 +1,7 @@
 """What a provider is asked."""
 
+import asyncio
+
 from tui_chat.core.message import Message
 from tui_chat.core.model import Model, Params
 from tui_chat.core.record import record
@@ -16,3 +18,5 @@ class Request:
     gives them its own names; anything else goes as it is."""
     partial: str = ""
     """The text of a cut answer that is to be gone on with; empty for a whole answer."""
+    retry_now: asyncio.Event | None = None
+    """Set to end the wait before a retry."""

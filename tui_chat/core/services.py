@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from tui_chat.core.chat import Chat
 from tui_chat.core.counter import Clock, TokenCounter
-from tui_chat.core.ports import Exporter, ModelCatalog, Store
+from tui_chat.core.ports import Exporter, Keys, ModelCatalog, ModelLists, Store
 from tui_chat.core.record import record
 from tui_chat.core.settings import UISettings
 
@@ -18,6 +18,8 @@ class Services:
     clock: Clock
     settings: UISettings
     exporter: Exporter
+    lists: ModelLists
+    keys: Keys
     warm: Callable[[], None]
     """Imports what the first request needs; slow, so it is called in a thread after the first paint."""
     cache_folder: str

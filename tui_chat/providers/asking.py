@@ -13,7 +13,10 @@ from tui_chat.core.errors import ProviderError
 from tui_chat.core.message import BlobPart, Message
 from tui_chat.core.request import Request
 
-GO_ON = "Go on exactly where your answer was cut off. Repeat nothing."
+GO_ON = (
+    "Go on exactly where your answer was cut off: begin with the character that comes after its last one, with a space"
+    " first if a new word begins. Repeat nothing, explain nothing."
+)
 PREFILL = "prefill"
 """The option to hand over the cut part as the beginning of the answer, instead of asking to go on."""
 

@@ -58,6 +58,8 @@ MAX_LIST = 16 * 1024 * 1024
 """Bytes of a list of models."""
 LIST_TIMEOUT_S = 10.0
 _ERROR_BODY_S = 5.0
+_LONG_KEY = 20
+"""Letters of a key that is long enough to show its last four."""
 _KEEP_ALIVE_S = 30.0
 
 
@@ -67,17 +69,18 @@ def warm() -> None:
         import_module(name)
 
 
-def _trust() -> ssl.SSLContext:
+def _trust(ca_file: str | None) -> ssl.SSLContext:
     """Return a context that trusts the usual roots, and the user's own besides: httpx would trust only those."""
     import httpx
 
     context = httpx.create_ssl_context(trust_env=False)
-    own, folder = os.environ.get("SSL_CERT_FILE"), os.environ.get("SSL_CERT_DIR")
+    own, folder = ca_file or os.environ.get("SSL_CERT_FILE"), os.environ.get("SSL_CERT_DIR")
     if own or folder:
         try:
             context.load_verify_locations(own or None, folder or None)
         except (OSError, ssl.SSLError) as bad:
-            message = f"the certificates in SSL_CERT_FILE or SSL_CERT_DIR cannot be read: {bad}"
+            where = "network.ca_file" if ca_file else "SSL_CERT_FILE or SSL_CERT_DIR"
+            message = f"the certificates in {where} cannot be read: {bad}"
             raise ProviderError("configuration", message) from None
     return context
 
@@ -160,6 +163,7 @@ class HTTPProvider:
         self._closing: set[asyncio.Task[None]] = set()
         self._keyed = False
         """There is a key."""
+        self._key_end = ""
         parts = urlsplit(endpoint.base_url)
         self._local = _is_local(parts.hostname)
         self._secrets.add(parts.password)
@@ -211,7 +215,7 @@ class HTTPProvider:
             what = self._secrets.clean(failure.what)
             most = self._network.max_retries + 1
             yield Waiting(error.kind, what, wait, attempt, most, request_sent=error.request_sent)
-            await asyncio.sleep(wait)
+            await _pause(wait, request.retry_now)
 
     def _final(self, error: ProviderError, attempts: int) -> ProviderError:
         """Return the error as it leaves the room: without keys, with the number of attempts."""
@@ -315,6 +319,7 @@ class HTTPProvider:
             message = f"the key in {hint} holds white space or a character that no key has; copy it again"
             raise ProviderError("authentication", message)
         self._keyed = bool(key)
+        self._key_end = key[-4:] if key and len(key) >= _LONG_KEY else ""
         return key or None
 
     def _place(self, request: Request, path: str = "") -> Place:
@@ -323,7 +328,15 @@ class HTTPProvider:
     def _place_of(self, url: str, model_id: str = "") -> Place:
         endpoint, clean = self._endpoint, self._secrets.clean
         return Place(
-            endpoint.provider, clean(url), endpoint.key_hint, self._keyed, model_id, clean, endpoint.known_models
+            endpoint.provider,
+            clean(url),
+            endpoint.key_hint,
+            key_page=endpoint.key_page,
+            has_key=self._keyed,
+            key_end=self._key_end,
+            model=model_id,
+            clean=clean,
+            known_models=endpoint.known_models,
         )
 
     def _url(self, path: str) -> str:
@@ -338,13 +351,14 @@ class HTTPProvider:
 
             secure = self._endpoint.base_url.strip().lower().startswith("https:")
             if secure:
-                context = await asyncio.to_thread(_trust)
+                context = await asyncio.to_thread(_trust, self._network.ca_file)
             else:
                 context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # no roots: nothing to verify, nothing to load
             if self._client is None:
                 self._client = httpx.AsyncClient(
                     verify=context,
                     trust_env=not self._local,
+                    proxy=None if self._local else self._network.proxy,
                     follow_redirects=False,
                     limits=httpx.Limits(max_connections=None, keepalive_expiry=_KEEP_ALIVE_S),
                 )
@@ -493,6 +507,17 @@ async def _orphaned(sending: "asyncio.Task[httpx.Response]") -> None:
     if not sending.cancelled() and sending.exception() is None:
         with suppress(httpx.HTTPError):
             await sending.result().aclose()
+
+
+async def _pause(seconds: float, cut_short: asyncio.Event | None) -> None:
+    """Wait before a retry, or until the user does not want to wait any longer."""
+    if cut_short is None:
+        await asyncio.sleep(seconds)
+        return
+    cut_short.clear()
+    with suppress(TimeoutError):
+        async with asyncio.timeout(seconds):
+            await cut_short.wait()
 
 
 def _with_key(built: WireRequest, header: str, key: str | None) -> WireRequest:

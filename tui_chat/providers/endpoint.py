@@ -27,6 +27,8 @@ class Endpoint:
     """Gets the key when it is needed, `None` = call without one; may run a command, so it is called in a thread."""
     key_hint: str = ""
     """Where the key comes from, for error messages: `OPENAI_API_KEY`, `api_key in config.toml`."""
+    key_page: str = ""
+    """Where a key is made, for error messages."""
     key_header: str = ""
     """The header that carries the key as it is (Azure's `api-key`); empty = as the dialect does it."""
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)

@@ -188,7 +188,11 @@ class Place:
     url: str
     """The exact address, without credentials."""
     key_hint: str = ""
+    key_page: str = ""
+    """Where a key is made."""
     has_key: bool = False
+    key_end: str = ""
+    """The last letters of the key, to tell which of several was sent; empty for one too short to show any of it."""
     model: str = ""
     clean: Callable[[str], str] = str
     """Takes keys out of a text; goes before every cut, which could leave half a key."""
@@ -229,13 +233,17 @@ def redirected(place: Place, status: int, location: str) -> Failure:
 def _next_step(kind: ErrorKind, place: Place, hint_s: float | None, *, capped: bool) -> str:
     match kind:
         case "authentication":
-            hint = place.key_hint or "the provider's api_key_env in config.toml"
-            return f"check the key in {hint}" if place.has_key else f"set {hint}"
+            return _about_key(place)
         case "permission":
             return "this key may not do that: choose another model or ask the provider for access"
         case "payment":
             return "add credit or raise the limit on the provider's billing page"
+        case "not_found" if not place.model:
+            return f"no list of models is there: {place.url} was asked"
         case "not_found":
+            near = _nearest(place.model, place.known_models())
+            if near:
+                return f"the nearest to {place.model} that is known there: {near}"
             return f"check the model's name ({place.model}) and the base_url: {place.url} was asked"
         case "rate_limit" if hint_s is not None:
             return f"run it again in {duration(hint_s)}"
@@ -253,6 +261,30 @@ def _next_step(kind: ErrorKind, place: Place, hint_s: float | None, *, capped: b
             return f"run it again in {duration(hint_s)} or choose another model"
         case _:
             return "run it again in a moment or choose another model"
+
+
+def _about_key(place: Place) -> str:
+    """Return which key it was and how to set another."""
+    page = f" (keys: {place.key_page})" if place.key_page else ""
+    if not place.has_key:
+        where = place.key_hint or f"api_key_env or api_key_cmd in [providers.{place.provider}] of config.toml"
+        return f"set {where}{page}"
+    end = f", which ends in …{place.key_end}" if place.key_end else ""
+    return f"check the key in {place.key_hint or 'config.toml'}{end}{page}"
+
+
+def _nearest(name: str, known: Iterable[str]) -> str:
+    """Return up to three names that a wrong one may mean; empty when none is near, or when it is known itself."""
+    import difflib
+
+    names = {each.casefold(): each for each in known}
+    wanted = name.casefold()
+    if wanted in names:
+        return ""
+    near = difflib.get_close_matches(wanted, names, 3, 0.6)
+    if not near:  # the end of a path, or a part of a longer name
+        near = [each for each in names if wanted in each][:3]
+    return ", ".join(one_line(names[each], 80) for each in near)
 
 
 def duration(seconds: float) -> str:

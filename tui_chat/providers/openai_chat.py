@@ -5,17 +5,11 @@ was learnt from recorded streams of some forty providers: choices that are empty
 chunk, repeated, or in `x_groq`; reasoning under three names; contents that are lists; errors inside a 200; ends without
 `[DONE]`. So nothing is taken for granted: what has the wrong type is ignored, what cannot be parsed is counted.
 
-Costs: `usage.cost` counts as billed when it is positive. Zero counts only from OpenRouter, known by its other fields,
-where free models are really free; LiteLLM says 0 for every model that its price table does not know. With one's own key
-at OpenRouter (`is_byok`) the upstream's bill is added to its fee, or nothing is said when that bill is not known. xAI
-bills in `cost_in_usd_ticks`, 10^10 to the dollar.
-
 Reasoning is a part of `completion_tokens`, says the reference. At xAI it comes on top (the total tells), and at
 Vercel's gateway for Gemini too (it is more than the whole): both confirmed by what those recordings were billed.
 """
 
 import json
-from decimal import Decimal
 
 from tui_chat.core.events import (
     BilledCost,
@@ -40,6 +34,7 @@ from tui_chat.providers.asking import (
     names_prefill,
     refused_option,
 )
+from tui_chat.providers.billing import billed
 from tui_chat.providers.decoding import (
     AnswerDecoder,
     Object,
@@ -81,8 +76,6 @@ _GAVE_UP = {
 }
 _RESERVED = ("model", "messages", "stream", "stream_options")
 _OPTIONS = ("temperature", "top_p", "reasoning_effort", "stop")
-_TICKS = Decimal(10) ** 10
-_MOST_USD = Decimal(100_000)
 
 
 @record
@@ -241,9 +234,9 @@ class ChatDecoder(AnswerDecoder):
         read = usage_of(usage)
         if read != Usage():
             events.append(UsageUpdate(read))
-        billed = _billed(usage)
-        if billed is not None:
-            events.append(BilledCost(billed))
+        amount = billed(usage)
+        if amount is not None:
+            events.append(BilledCost(amount))
 
 
 def _index(choice: Object) -> int:
@@ -289,27 +282,3 @@ def usage_of(usage: Object) -> Usage:
     )
     written = first(count(details, "cache_write_tokens"), count(usage, "cache_creation_input_tokens"))
     return Usage(sent, answered, cached, written, reasoning)
-
-
-def _billed(usage: Object) -> Decimal | None:
-    """Return what the provider says it billed, in USD; see the module's docstring."""
-    ticks = count(usage, "cost_in_usd_ticks")
-    if ticks:
-        return _usd(Decimal(ticks) / _TICKS)
-    cost = usage.get("cost")
-    if isinstance(cost, dict):
-        cost = cost.get("usd", cost.get("total_cost"))
-    amount = _usd(cost)
-    if amount is None:
-        return None
-    details = inner(usage, "cost_details")
-    if usage.get("is_byok") is True:
-        upstream = _usd(details.get("upstream_inference_cost"))
-        return amount + upstream if upstream is not None else None
-    return amount if amount > 0 or "is_byok" in usage else None
-
-
-def _usd(value: object) -> Decimal | None:
-    if isinstance(value, int) and not isinstance(value, bool):
-        value = Decimal(value)
-    return value if isinstance(value, Decimal) and value.is_finite() and 0 <= value < _MOST_USD else None

@@ -4,10 +4,10 @@ Formats and the client are loaded with the first provider that is used, not with
 """
 
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from tui_chat.core.errors import ConfigurationError
-from tui_chat.core.model import Model
+from tui_chat.core.model import ListedModel, Model
 from tui_chat.core.ports import Provider
 from tui_chat.providers.endpoint import Endpoint, Network
 from tui_chat.providers.redact import Secrets
@@ -22,19 +22,51 @@ def _openai_chat() -> "WireFormat":
     return OpenAIChat()
 
 
+def _anthropic() -> "WireFormat":
+    from tui_chat.providers.anthropic_messages import AnthropicMessages
+
+    return AnthropicMessages()
+
+
+def _gemini() -> "WireFormat":
+    from tui_chat.providers.gemini import Gemini
+
+    return Gemini()
+
+
+def _openai_responses() -> "WireFormat":
+    from tui_chat.providers.openai_responses import OpenAIResponses
+
+    return OpenAIResponses()
+
+
+def _ollama() -> "WireFormat":
+    from tui_chat.providers.ollama import Ollama
+
+    return Ollama()
+
+
 WIRE_FORMATS: dict[str, Callable[[], "WireFormat"]] = {
     "openai": _openai_chat,
+    "openai-responses": _openai_responses,
+    "ollama": _ollama,
+    "anthropic": _anthropic,
+    "gemini": _gemini,
 }
-NOT_YET = frozenset(("openai-responses", "anthropic", "gemini", "ollama"))
 
 
 def wire_format(kind: str) -> "WireFormat":
     """Return the wire format of a kind. Raises ConfigurationError."""
     if kind in WIRE_FORMATS:
         return WIRE_FORMATS[kind]()
-    if kind in NOT_YET:
-        raise ConfigurationError(f'kind = "{kind}" is not supported yet; many such servers also speak kind = "openai"')
-    raise ConfigurationError(f'kind = "{kind}" is unknown; use "openai"')
+    raise ConfigurationError(f'kind = "{kind}" is unknown; most servers speak "openai"')
+
+
+@runtime_checkable
+class Lister(Protocol):
+    """A provider that keeps a list of its models; the demo does not."""
+
+    async def models(self, limit_s: float) -> list[ListedModel]: ...
 
 
 class ProviderSet:
@@ -48,12 +80,13 @@ class ProviderSet:
         count: Callable[[str], int] | None = None,
     ) -> None:
         """`count` counts tokens for the demo models, which report their own usage like any server."""
-        self._endpoints = endpoints
+        self._endpoints = dict(endpoints)
         self._network = network or Network()
         self.secrets = secrets or Secrets()
         """Every key that was used, for the log's filter."""
         self._count = count
         self._made: dict[str, Provider] = {}
+        self._retired: list[Provider] = []
 
     def provider(self, model: Model) -> Provider:
         """Return the provider of a model. Raises ConfigurationError when it cannot be used."""
@@ -82,8 +115,35 @@ class ProviderSet:
         except ValueError as bad:
             raise ConfigurationError(f"providers.{model.provider}.base_url is no address: {bad}") from None
 
+    def take(self, endpoint: Endpoint) -> None:
+        """Use an endpoint from now on in place of the one with its name; answers that run keep theirs."""
+        self._endpoints[endpoint.provider] = endpoint
+        before = self._made.pop(endpoint.provider, None)
+        if before is not None:
+            self._retired.append(before)
+
+    def endpoint(self, provider: str) -> Endpoint | None:
+        return self._endpoints.get(provider)
+
+    async def models(self, provider: str, limit_s: float) -> list[ListedModel]:
+        """Ask a provider for its list of models. Raises ProviderError, ConfigurationError."""
+        made = self.provider(Model(provider, ""))
+        return await made.models(limit_s) if isinstance(made, Lister) else []
+
+    async def tried(self, endpoint: Endpoint, limit_s: float) -> list[ListedModel]:
+        """Try the key of an endpoint; return its list of models. Raises ProviderError, ConfigurationError."""
+        from tui_chat.providers.client import HTTPProvider
+
+        trial = HTTPProvider(endpoint, self._network, wire_format(endpoint.kind), self.secrets)
+        try:
+            if endpoint.check_path:
+                await trial.check_key(limit_s)
+            return await trial.models(limit_s)
+        finally:
+            await trial.aclose()
+
     async def aclose(self) -> None:
         """Close the idle connections of all."""
-        made, self._made = list(self._made.values()), {}
+        made, self._made, self._retired = [*self._made.values(), *self._retired], {}, []
         for provider in made:
             await provider.aclose()

@@ -21,7 +21,7 @@ from tui_chat.core.format import Spent
 from tui_chat.core.ids import new_id
 from tui_chat.core.message import BlobPart
 from tui_chat.core.record import entity
-from tui_chat.store import ledger, listing, paths, presence, recovery, rows
+from tui_chat.store import ledger, listing, marks, paths, presence, recovery, rows
 from tui_chat.store.database import Database
 from tui_chat.store.rows import Columns
 
@@ -234,8 +234,17 @@ class SQLiteStore:
     def last_model(self) -> str | None:
         """The model of the last send anywhere, as `provider/model`."""
         with self._database.reading() as connection:
-            row = connection.execute("SELECT value FROM meta WHERE key = 'last_model'").fetchone()
-            return None if row is None else rows.loaded(row["value"])
+            return marks.last_model(connection)
+
+    def recent_models(self) -> list[str]:
+        """The models of the last sends anywhere, as `provider/model`, the newest first, each once; at most ten."""
+        with self._database.reading() as connection:
+            return marks.recent_models(connection)
+
+    def favourite_models(self) -> list[str]:
+        """The models that the user marked, as `provider/model`, in the order in which they were marked."""
+        with self._database.reading() as connection:
+            return marks.favourite_models(connection)
 
     def spent_since(self, since: datetime) -> Spent:
         """What all charges since an aware time amount to, play money left out."""
@@ -248,6 +257,11 @@ class SQLiteStore:
             return ledger.spent_in(connection, conversation_id)
 
     # writing
+
+    def save_favourites(self, names: Sequence[str]) -> Future[None]:
+        """Keep the whole list of marked models."""
+        kept = list(names)
+        return self._database.write(lambda connection: marks.save_favourites(connection, kept))
 
     def start_turn(self, conversation: Conversation, turn: Turn) -> Future[None]:
         """Write conversation, turn and its pending completions; done when it is on disk."""
@@ -267,7 +281,7 @@ class SQLiteStore:
             for seq, (completion, system) in enumerate(pending):
                 row = completion | {"seq": seq, "system_prompt": _put_text(connection, system)}
                 rows.insert(connection, "completions", row)
-            _note_model(connection, last_model)
+            marks.note_model(connection, last_model)
 
         return self._database.write(work)
 
@@ -286,7 +300,7 @@ class SQLiteStore:
             row = pending | {"seq": seq, "system_prompt": _put_text(connection, system)}
             rows.insert(connection, "completions", row)
             _touch(connection, columns)
-            _note_model(connection, last_model)
+            marks.note_model(connection, last_model)
 
         return self._database.write(work)
 
@@ -337,7 +351,7 @@ class SQLiteStore:
 
         def work(connection: sqlite3.Connection) -> None:
             _settle(connection, completion_id, charge)
-            _note_model(connection, last_model)
+            marks.note_model(connection, last_model)
 
         return self._database.write(work)
 
@@ -606,11 +620,6 @@ def _settle(connection: sqlite3.Connection, completion_id: str, charge: Columns 
         ledger.settle_unowed(connection, completion_id)
     else:
         ledger.write_charge(connection, charge)
-
-
-def _note_model(connection: sqlite3.Connection, name: str | None) -> None:
-    if name is not None:
-        connection.execute("INSERT OR REPLACE INTO meta (key, value) VALUES ('last_model', ?)", (rows.stored(name),))
 
 
 def _conversation_of(connection: sqlite3.Connection, completion_id: str) -> str | None:

@@ -521,8 +521,8 @@ class ConversationPane(CoveredVertical):
 
     async def action_answer_again(self) -> None:
         """Ask the same prompt once more: a second answer to the last turn, a branch at an earlier one."""
-        turn, session = self._turn, self.session
-        if turn is None:
+        turn, session, cursor = self._turn, self.session, self.cursor
+        if turn is None or (cursor is not None and cursor.retry_now()):
             return
         if self._busy:
             self.say(_BUSY)

@@ -116,10 +116,12 @@ def _keys(completion: Completion, keymap: dict[str, str]) -> list[tuple[str, str
         case State.PAUSED:
             return [key("answer.keep", "go on"), key("chat.cancel", "stop")]
         case State.RETRY:
-            return [key("chat.cancel", "give up")]
+            return [key("chat.cancel", "give up"), key("answer.again", "now"), key("model.pick", "other model")]
         case State.STOPPED | State.BUDGET:
             more = [key("answer.continue", "continue")] if completion.text_log else []
             return [key("prompt.edit", "edit and retry"), key("answer.again", "again"), discard, *more]
+        case State.FAILED if completion.error is not None and completion.error.kind == "authentication":
+            return [key("key.paste", "set another key"), key("model.pick", "other model"), key("answer.again", "again")]
         case State.FAILED if completion.error is not None:
             more = [key("answer.continue", "continue")] if completion.text_log else []
             return [key("answer.again", "again"), key("prompt.edit", "edit"), key("model.pick", "other model"), *more]
