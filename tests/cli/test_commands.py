@@ -11,7 +11,7 @@ from decimal import Decimal
 
 import pytest
 
-from tests.loopback import chat_stream
+from tests.loopback import chat_stream, reply
 from tui_chat import __version__
 from tui_chat.commands.models import count_of
 from tui_chat.config.file import parse_config
@@ -46,11 +46,25 @@ def test_wrong_usage_is_one_line(program, arguments):
     assert ended.err.count("\n") == 1
 
 
-@pytest.mark.parametrize("arguments", [["usage"], ["compare"], ["serve"], ["models", "--refresh"]])
+@pytest.mark.parametrize("arguments", [["usage"], ["compare"], ["serve"]])
 def test_what_is_not_built_yet_says_so(program, arguments):
     ended = program.run(*arguments)
     assert (ended.code, ended.out) == (2, "")
     assert "not built yet" in ended.err
+
+
+def test_models_are_asked_for_and_a_provider_that_is_silent_is_named(program, server):
+    server.always("/models", reply(200, {"data": [{"id": "new-one"}, {"id": "text-embedding-3"}]}))
+    program.configure(
+        f'[providers.work]\nbase_url = "{server.base_url}"\n[providers.gone]\nbase_url = "http://127.0.0.1:9/v1"\n'
+    )
+    assert "new-one" not in program.run("models").out
+    ended = program.run("models", "--refresh")
+    assert "work/new-one " in ended.out
+    assert "embedding" not in ended.out
+    assert ended.err.startswith("warning: gone cannot be reached at http://127.0.0.1:9/v1/models")
+    assert ended.err.count("\n") == 1
+    assert "work/new-one " in program.run("models").out, "kept for when there is no network"
 
 
 def test_the_app_in_a_pipe_points_to_ask(program):

@@ -9,7 +9,7 @@ from typing import Literal
 from tui_chat.core.record import record
 from tui_chat.core.settings import UISettings
 
-Place = Literal["anywhere", "prompt", "transcript", "conversations"]
+Place = Literal["anywhere", "prompt", "transcript", "conversations", "models"]
 
 
 @record
@@ -34,6 +34,7 @@ KEYMAP: tuple[Key, ...] = (
     Key("chat.new", "ctrl+n", "anywhere", "new", "Start a new conversation"),
     Key("chats.show", "ctrl+s", "anywhere", "chats", "Go to the list of conversations"),
     Key("model.pick", "ctrl+l", "anywhere", "model", "Choose the model for the next prompt"),
+    Key("key.paste", "f4", "anywhere", "key", "Paste a provider's key: it is tried, then kept"),
     Key("answer.again", "ctrl+r,r", "anywhere", "again", "Run the prompt under the cursor again"),
     Key("focus.toggle", "ctrl+t", "anywhere", "transcript", "Move between the prompt and the transcript"),
     Key("focus.next", "tab", "anywhere", "next", "Move to the transcript, the conversations, the prompt"),
@@ -60,9 +61,12 @@ KEYMAP: tuple[Key, ...] = (
     Key("answer.keep", "enter", "transcript", "keep", "Go on with this answer: back to the prompt"),
     Key("reasoning.toggle", "t", "transcript", "thinking", "Show or fold the thinking of this answer"),
     Key("chat.delete", "delete", "conversations", "delete", "Delete this conversation; what it cost stays counted"),
+    Key("chat.params", "f2", "anywhere", "parameters", "Set temperature, length, effort and the like for this chat"),
     Key("chat.export", "", "anywhere", "export", "Write this conversation into a markdown file"),
     Key("search.open", "ctrl+f", "anywhere", "find", "Find in all conversations", later=True),
-    Key("compare.open", "ctrl+o", "anywhere", "compare", "Ask several models at once", later=True),
+    Key("compare.open", "ctrl+o", "anywhere", "compare", "Ask several models at once; in their list, add one"),
+    Key("model.sort", "ctrl+s", "models", "sort", "Sort by price, by context, by provider, as found"),
+    Key("model.favourite", "ctrl+t", "models", "favourite", "Keep this model at the head of the list, or no more"),
 )
 
 

@@ -17,6 +17,7 @@ from textual.app import App, SystemCommand
 from textual.driver import Driver
 from textual.filter import LineFilter
 from textual.screen import Screen
+from textual.worker import Worker, WorkerError
 
 from tui_chat.core.keymap import KEYMAP, keys_of, shown, user_keys
 from tui_chat.core.model import Model
@@ -35,6 +36,8 @@ _SCREEN_ACTIONS = {
     "chat.new": "new_chat",
     "chats.show": "show_chats",
     "model.pick": "pick_model",
+    "compare.open": "compare",
+    "key.paste": "paste_key",
     "cursor.up": "move_cursor(-1)",
     "cursor.down": "move_cursor(1)",
     "chat.cancel": "cancel",
@@ -58,6 +61,7 @@ _ANSWER_ACTIONS = {
     "cursor.left": "other_answer(-1)",
     "cursor.right": "other_answer(1)",
     "prompt.editor": "open_editor",
+    "chat.params": "set_params",
     "chat.export": "export_chat",
 }
 """Binding id → action of the conversation in view."""
@@ -139,8 +143,9 @@ class ChatApp(App[None]):
         if not gc.isenabled():  # see commands/app.py
             gc.freeze()
             gc.enable()
-        self.run_worker(self._warm, thread=True, group="warm", exit_on_error=False)
-        self.set_timer(_IDLE_S, self._load_when_idle)
+        warm = self.run_worker(self._warm, thread=True, group="warm", exit_on_error=False)
+        self.run_worker(self._look_around(warm), group="local", exit_on_error=False)
+        self.set_timer(_IDLE_S, partial(self._load_when_idle, warm))
 
     def _warm(self) -> None:
         """Load what the first answer needs; runs in a thread."""
@@ -149,15 +154,25 @@ class ChatApp(App[None]):
         warm()
         self._services.warm()
 
-    def _load_when_idle(self) -> None:
-        """Load the vocabulary when no key came for a while; it must never be felt."""
-        counter = self._services.counter
-        if counter.loaded:
-            return
+    async def _look_around(self, warm: Worker[None]) -> None:
+        await _ended(warm)
+        await self._chat_screen.look_around()
+
+    def _load_when_idle(self, warm: Worker[None]) -> None:
+        """Load the vocabulary and ask for lists when no key came for a while; it must never be felt."""
         if asyncio.get_running_loop().time() - self._keyed_at_s < _IDLE_S:
-            self.set_timer(_IDLE_S, self._load_when_idle)
+            self.set_timer(_IDLE_S, partial(self._load_when_idle, warm))
             return
-        self.run_worker(counter.load, thread=True, group="vocabulary", exit_on_error=False)
+        counter = self._services.counter
+        if not counter.loaded:
+            self.run_worker(counter.load, thread=True, group="vocabulary", exit_on_error=False)
+        self.run_worker(self._refresh_lists(warm), group="lists", exit_on_error=False)
+
+    async def _refresh_lists(self, warm: Worker[None]) -> None:
+        """Ask the providers for their lists where those are old."""
+        await _ended(warm)
+        if await self._services.lists.refresh():
+            self._chat_screen.lists_changed()
 
     def on_key(self) -> None:
         self._keyed_at_s = asyncio.get_running_loop().time()
@@ -238,6 +253,12 @@ class ChatApp(App[None]):
         self.frames.stop()
         await self._services.chat.aclose()
         self.exit(return_code=return_code)
+
+
+async def _ended(worker: Worker[None]) -> None:
+    """Wait until a worker is through, well or not."""
+    with suppress(WorkerError):
+        await worker.wait()
 
 
 def run(services: Services, *, model: Model | None = None, conversation_id: str | None = None) -> int:

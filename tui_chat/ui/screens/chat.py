@@ -31,6 +31,7 @@ from tui_chat.ui.theme import ASCII, Glyphs
 from tui_chat.ui.widgets.bindings import binding
 from tui_chat.ui.widgets.conversation_list import ConversationList
 from tui_chat.ui.widgets.covered import CoveredHorizontal
+from tui_chat.ui.widgets.empty_state import EmptyState
 from tui_chat.ui.widgets.footer import StatusFooter
 from tui_chat.ui.widgets.row import styled
 from tui_chat.ui.widgets.sidebar import Sidebar
@@ -67,8 +68,11 @@ class ChatScreen(Screen[None]):
         binding("chat.new", "new_chat", priority=True),
         binding("chats.show", "show_chats", priority=True),
         binding("model.pick", "pick_model", priority=True),
+        binding("compare.open", "compare", priority=True),
+        binding("key.paste", "paste_key", priority=True),
         binding("answer.again", "on_answer('answer_again')", "ctrl+r", priority=True),
         binding("prompt.editor", "on_answer('open_editor')", priority=True),
+        binding("chat.params", "on_answer('set_params')", priority=True),
         binding("focus.toggle", "toggle_focus", priority=True),
         binding("focus.next", "step_focus(1)", priority=True),
         binding("focus.previous", "step_focus(-1)", priority=True),
@@ -101,6 +105,7 @@ class ChatScreen(Screen[None]):
         self._accounts = Accounts(services, glyphs)
         self._sidebar = Sidebar(glyphs, self._sessions.mark, self._accounts.of_conversation)
         self.pane = ConversationPane(services, self._sessions, streams, self._accounts, glyphs, keys, session)
+        self.pane.chosen_by_hand = start.model is not None
         self._footer = StatusFooter()
         self.set_class(glyphs is ASCII, "ascii")
         self._asked_to_delete = ""
@@ -205,7 +210,7 @@ class ChatScreen(Screen[None]):
     def _place(self) -> str:
         above = self.pane.list
         places: dict[Widget | None, str] = {
-            above: "empty" if above is self.pane.empty else "transcript",
+            above: ("row" if self.pane.empty.on_action else "empty") if above is self.pane.empty else "transcript",
             self._sidebar.list: "conversations",
             self._sidebar.filter: "filter",
         }
@@ -316,6 +321,7 @@ class ChatScreen(Screen[None]):
     async def action_new_chat(self) -> None:
         await self.pane.typed_out()
         await self.pane.show(self._sessions.new(self.pane.session.model))
+        self.run_worker(self.look_around(), group="local", exclusive=True, exit_on_error=False)
 
     def action_show_chats(self) -> None:
         """Show the sidebar where it is hidden, and go to it; from there, back."""
@@ -381,7 +387,34 @@ class ChatScreen(Screen[None]):
         at = next((i for i, widget in enumerate(stops) if widget.has_focus), 0)
         self.set_focus(stops[(at + step) % len(stops)])
 
+    async def look_around(self) -> None:
+        """Look for servers on this machine, while somebody who never asked anything looks at what there is."""
+        if self.pane.newcomer and self.pane.empty.display and await self._services.lists.find_local():
+            self.pane.show_found()
+
+    def lists_changed(self) -> None:
+        """A provider's list came: names and prices may be others."""
+        self.pane.show_found()
+
     # boxes over the chat
+
+    @on(EmptyState.Opened)
+    async def _row_opened(self, event: EmptyState.Opened) -> None:
+        event.stop()
+        if event.binding_id == "key.paste":
+            await self.action_paste_key(event.pasted)
+        else:
+            await self.action_compare()
+
+    async def action_paste_key(self, pasted: str = "") -> None:
+        """Ask for a key, for the provider that lacks one or refused it where there is such a one."""
+        from tui_chat.ui.screens.key_box import KeyBox, KeyKept
+
+        def kept(key: KeyKept | None) -> None:
+            if key is not None:
+                self.pane.take_key(key.provider, key.words)
+
+        await self.app.push_screen(KeyBox(self._services.keys, self.pane.key_wanted, self._glyphs, pasted), kept)
 
     async def action_help(self) -> None:
         from tui_chat.ui.screens.help import HelpScreen
@@ -389,13 +422,28 @@ class ChatScreen(Screen[None]):
         await self.app.push_screen(HelpScreen(self._keys))
 
     async def action_pick_model(self) -> None:
+        await self._pick_models(comparing=bool(self.pane.session.others))
+
+    async def action_compare(self) -> None:
+        """Choose several models for the next prompt, beginning with those of the last time."""
+        await self._pick_models(comparing=True)
+
+    async def _pick_models(self, *, comparing: bool) -> None:
         from tui_chat.ui.screens.model_picker import ModelPicker
 
-        def picked(model: Model | None) -> None:
-            if model is not None and model.missing is not None:
-                self.pane.say(f"{model.name}: {model.missing}")
-            elif model is not None:
-                self.pane.use_model(model)
+        session = self.pane.session
 
-        models = self._services.catalog.known()
-        await self.app.push_screen(ModelPicker(models, self.pane.session.model.name, self._glyphs), picked)
+        def picked(models: list[Model] | None) -> None:
+            unusable = next((model for model in models or () if model.missing is not None), None)
+            if unusable is not None:
+                self.pane.say(f"{unusable.name}: {unusable.missing}")
+            elif models:
+                self.pane.use_models(models)
+
+        chosen = [session.model, *session.others]
+        if comparing and len(chosen) == 1:
+            chosen = list(self._services.catalog.compare_models()) or chosen
+        picker = ModelPicker(
+            self._services, chosen, self._glyphs, self._keys, like=session.last_usage, comparing=comparing
+        )
+        await self.app.push_screen(picker, picked)

@@ -24,7 +24,8 @@ from tui_chat.core.conversation import Turn
 from tui_chat.core.errors import ChatError
 from tui_chat.core.keymap import keys_of, letter_of
 from tui_chat.core.message import BlobPart
-from tui_chat.core.model import Model
+from tui_chat.core.model import Model, Params
+from tui_chat.core.params import summary
 from tui_chat.core.services import Services
 from tui_chat.ui import clipboard
 from tui_chat.ui.accounts import Accounts, Counted, Sending
@@ -48,6 +49,8 @@ if TYPE_CHECKING:
 _ESTIMATE_S = 0.15
 _DRAFT_S = 0.5
 _TYPED_OUT_S = 1.0
+_KEPT_S = 12.0
+"""How long it is said where a key is kept."""
 _AGAIN_S = 1.0
 """Before older turns that could not be read are asked for again."""
 _CODE_PAGES = 10
@@ -101,6 +104,8 @@ class ConversationPane(CoveredVertical):
         self.session = session
         self.newcomer = True
         """Nothing was ever asked."""
+        self.chosen_by_hand = False
+        """The user said which model the next prompt goes to."""
         self._draft_timer: Timer | None = None
         self._estimate_timer: Timer | None = None
         self._headline = Headline()
@@ -154,16 +159,66 @@ class ConversationPane(CoveredVertical):
         if not empty or self._transcript is not None:
             self.transcript.display = not empty
         if empty:
-            models = self._services.catalog.usable()
-            self.empty.show(models, self.session.model, newcomer=self.newcomer, notes=self._services.notes)
+            self.empty.show(
+                self._services.catalog.starters(),
+                self.session.model,
+                newcomer=self.newcomer,
+                kept_in=self._services.keys.where,
+                notes=self._services.notes,
+            )
         sample = f", or Enter for “{SAMPLE_PROMPT}”" if empty and self.newcomer else ""
         self.prompt.placeholder = f"Ask anything{sample}"
 
     def use_model(self, model: Model) -> None:
-        """Send the next prompt to `model`."""
-        self.session.model = model
+        """Send the next prompt to `model` alone."""
+        self.use_models([model])
+
+    def use_models(self, models: Sequence[Model]) -> None:
+        """Send the next prompt to all of these at once; the first one's answer goes on."""
+        self.chosen_by_hand = True
+        self.session.model, *others = models
+        self.session.others = tuple(others)
         self.show_empty()
         self.plan_estimate(0.0)
+
+    def show_found(self) -> None:
+        """Show what there is by now; the mark stays where the user put it, and never moves under somebody who types."""
+        session = self.session
+        if not session.path:
+            if session.model.scripted and not (self.chosen_by_hand or self.prompt.text or self.empty.has_focus):
+                session.model = self._services.catalog.first(None, None, scripted=True)
+                self.plan_estimate(0.0)
+            self.show_empty()
+            self.post_message(self.Changed())
+
+    @property
+    def key_wanted(self) -> str | None:
+        """The provider that lacks a key, or refused the one it was sent."""
+        error, model = self.cursor.error if self.cursor is not None else None, self.session.model
+        if self.cursor is not None and error is not None and error.kind == "authentication":
+            return self.cursor.model.provider
+        return model.provider if model.needs else None
+
+    def take_key(self, provider: str, words: str) -> None:
+        """A key was kept: models that lacked it can be used, and an empty chat without a real one takes its first."""
+        session, catalog = self.session, self._services.catalog
+        new = next((model for model in catalog.starters() if model.provider == provider), None)
+        nobody = session.model.scripted or session.model.missing is not None
+        if session.model.provider == provider:
+            session.model = self._as_known_now(session.model)
+        elif new is not None and nobody and not (session.path or self.chosen_by_hand):
+            session.model, session.others = new, ()
+        self.show_empty()
+        self.plan_estimate(0.0)
+        self._focus(self.prompt)
+        self.post_message(self.Changed())
+        self.say(words, _KEPT_S)
+
+    def _as_known_now(self, model: Model) -> Model:
+        """Return a model as the catalog has it, where a key or a list may have come since it was chosen."""
+        with suppress(ChatError):
+            return self._services.catalog.resolve(model.name)
+        return model
 
     @property
     def transcript(self) -> "Transcript":
@@ -207,19 +262,32 @@ class ConversationPane(CoveredVertical):
         self._headline.show(text(session.conversation.title, "b $fg"), self._accounts.gauge(session))
         trouble = self._store.trouble
         self._composer.show_trouble(trouble.message if trouble is not None else "")
-        info = text(session.model.short_name, "$fg2")
+        info = self._asked_next()
         if session.model.scripted:
             info = joined(info, styled("  scripted", "$fg2"))
+        if session.conversation.params:
+            info = joined(info, text("   " + summary(session.conversation.params), "$fg2"))
         if session.editing is not None:
             info = joined(info, styled("   editing: sends a branch", "$stop"))
         missing = session.model.missing
         self._composer.show_info(info, text(missing, "$stop") if missing is not None else self._accounts.to_send)
         return active
 
-    def say(self, words: str) -> None:
+    def _asked_next(self) -> Content:
+        """Return what the next prompt goes to: all names where there is room for them."""
+        session = self.session
+        first = text(session.model.short_name, "$fg2")
+        if not session.others:
+            return first
+        names = Content(", ").join([first, *(text(model.short_name, "$fg2") for model in session.others)])
+        room = self._composer.size.width - self._accounts.to_send.cell_length - 4
+        fits = names.cell_length <= room
+        return names.stylize("$fg2") if fits else joined(first, styled(f" +{len(session.others)}", "$fg2"))
+
+    def say(self, words: str, for_s: float = 4) -> None:
         """Say something in passing; it takes the place of what was said before."""
         self.app.clear_notifications()
-        self.notify(words, markup=False, timeout=4)
+        self.notify(words, markup=False, timeout=for_s)
 
     def _guard(self, action: Callable[[], object]) -> None:
         """Run something that reads the store; a failure is said, not raised."""
@@ -302,6 +370,7 @@ class ConversationPane(CoveredVertical):
         event.stop()
         self.plan_estimate()
         self._plan_draft()
+        self.empty.settle()
 
     def _plan_draft(self) -> None:
         if self._draft_timer is None:
@@ -332,10 +401,14 @@ class ConversationPane(CoveredVertical):
     def on_transcript_typed(self, event: "Transcript.Typed") -> None:
         self._typed(event)
 
-    def on_transcript_pasted(self, event: "Transcript.Pasted") -> None:
+    @on(EmptyState.Pasted)
+    def _pasted(self, event: "EmptyState.Pasted | Transcript.Pasted") -> None:
         event.stop()
         self._focus(self.prompt)
         self.prompt.post_message(Paste(event.text))
+
+    def on_transcript_pasted(self, event: "Transcript.Pasted") -> None:
+        self._pasted(event)
 
     @on(EmptyState.Entered)
     async def _entered(self, event: EmptyState.Entered) -> None:
@@ -346,7 +419,9 @@ class ConversationPane(CoveredVertical):
     @on(EmptyState.Chosen)
     def _model_chosen(self, event: EmptyState.Chosen) -> None:
         event.stop()
-        self.use_model(event.model)
+        self.session.model, self.session.others = event.model, ()
+        self.chosen_by_hand = event.by_hand  # the list marked it already, and may be further by now
+        self.plan_estimate(0.0)
 
     def on_transcript_earlier_wanted(self, event: "Transcript.EarlierWanted") -> None:
         event.stop()
@@ -407,8 +482,9 @@ class ConversationPane(CoveredVertical):
 
     async def _send(self, prompt: str) -> None:
         session = self.session
-        if session.model.missing is not None:
-            self.say(f"{session.model.name} cannot be used: {session.model.missing}")
+        unusable = next((model for model in session.asked if model.missing is not None), None)
+        if unusable is not None:
+            self.say(f"{unusable.name} cannot be used: {unusable.missing}")
             return
         replaced = session.editing if session.editing in session.path else None
         session.editing = None
@@ -464,6 +540,8 @@ class ConversationPane(CoveredVertical):
         event.stop()
         if self.empty.display and not self.prompt.text:
             self.empty.move(1)
+            if self.empty.on_action:  # Enter is for that row now
+                self._focus(self.empty)
 
     async def answer_ended(self, event: Streams.Finished) -> None:
         """An answer of any conversation ended."""
@@ -670,6 +748,22 @@ class ConversationPane(CoveredVertical):
             return
         self.prompt.set_text(words)
         self._focus(self.prompt)
+
+    async def action_set_params(self) -> None:
+        """Set what goes along with every prompt of this conversation."""
+        from tui_chat.ui.screens.params_box import ParamsBox
+
+        session = self.session
+
+        def kept(params: Params | None) -> None:
+            if params is None or params == session.conversation.params:
+                return
+            session.conversation.params = params
+            if session.conversation.stored:
+                self._store.save_conversation(session.conversation)
+            self.say(f"From the next prompt on: {summary(params)}." if params else "From the next prompt on: none.")
+
+        await self.app.push_screen(ParamsBox(session.conversation.params, session.model), kept)
 
     def action_export_chat(self) -> None:
         """Write this conversation into a markdown file."""
