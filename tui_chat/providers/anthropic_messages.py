@@ -13,10 +13,7 @@ parameters must not be there; and no answer can be begun for the model. Otherwis
 for it, up to 4.5; of others only who set the endpoint up knows (llama.cpp says the beginning once more).
 """
 
-import json
 import re
-from itertools import groupby
-from operator import itemgetter
 
 from tui_chat.core.events import Adjusted, FinishReason, StreamEvent, UsageUpdate
 from tui_chat.core.message import Message, Part, TextPart
@@ -26,13 +23,19 @@ from tui_chat.core.request import Request
 from tui_chat.core.usage import Usage
 from tui_chat.providers.asking import (
     PREFILL,
+    as_list,
     base64_of,
     file_text,
     going_on,
+    headers_for,
+    in_turns,
     is_pdf,
     is_picture,
     names_prefill,
+    posted,
     refused_option,
+    system_text,
+    without_blanks,
 )
 from tui_chat.providers.decoding import (
     AnswerDecoder,
@@ -97,23 +100,18 @@ class AnthropicMessages:
         begun = goes_on and PREFILL not in without and not _thinks(settings)
         messages = going_on(request, prefill=begun)
         body: Object = {"model": request.model.id, "messages": _alternating(messages), "stream": True, **settings}
-        if system := "\n\n".join(m.text for m in messages if m.role == "system" and m.text.strip()):
+        if system := system_text(messages):
             body["system"] = system
-        return WireRequest("/messages", _headers(api_key), json.dumps(body, default=str).encode("ascii"))
+        return posted("/messages", _headers(api_key), body)
 
     def refused(self, words: str, request: Request, without: frozenset[str]) -> str | None:
         if request.partial and PREFILL not in without and names_prefill(words):
             return PREFILL
         settings = _settings(request, without)
-        sent = {
-            name: option
-            for option, names in _NAMES.items()
-            if option in request.params and option not in without and any(name in settings for name in names)
-            for name in names
-        }
+        sent = {option: names for option, names in _NAMES.items() if any(name in settings for name in names)}
         if all(name in sent and name in words for name in ("temperature", "top_p")) and _ONLY_ONE.search(words):
             return "top_p"
-        return sent.get(refused_option(words, sent) or "")
+        return refused_option(words, request, without, sent)
 
     def framer(self) -> SSEFramer:
         return SSEFramer()
@@ -129,10 +127,7 @@ class AnthropicMessages:
 
 
 def _headers(api_key: str | None, accept: str = "text/event-stream") -> dict[str, str]:
-    headers = {"Content-Type": "application/json", "Accept": accept, "anthropic-version": "2023-06-01"}
-    if api_key:
-        headers["x-api-key"] = api_key
-    return headers
+    return headers_for(accept, "x-api-key", api_key, **{"anthropic-version": "2023-06-01"})
 
 
 def _version(model_id: str) -> tuple[int, int] | None:
@@ -150,7 +145,7 @@ def _settings(request: Request, without: frozenset[str]) -> Object:
     version = _version(request.model.id)
     settings = _thinking(version, effort)
     if stop:
-        settings["stop_sequences"] = [stop] if isinstance(stop, str) else stop
+        settings["stop_sequences"] = as_list(stop)
     output = {**inner(settings, "output_config"), **inner(params, "output_config")}
     settings |= params
     if output:
@@ -192,17 +187,12 @@ def _max_tokens(asked: object, settings: Object, version: tuple[int, int] | None
 
 
 def _alternating(messages: tuple[Message, ...]) -> list[Object]:
-    """Return the conversation in turns of user and assistant: neighbours of one role are one message."""
-    said = [(m.role, blocks) for m in messages if m.role != "system" and (blocks := _blocks(m))]
-    return [
-        {"role": role, "content": [block for _, blocks in group for block in blocks]}
-        for role, group in groupby(said, key=itemgetter(0))
-    ]
+    return [{"role": role, "content": blocks} for role, blocks in in_turns(messages, _blocks)]
 
 
 def _blocks(message: Message) -> list[Object]:
     """Return what a message says; blank texts, which are refused, are left out."""
-    return [_block(part) for part in message.parts if not isinstance(part, TextPart) or part.text.strip()]
+    return [_block(part) for part in without_blanks(message)]
 
 
 def _block(part: Part) -> Object:

@@ -100,6 +100,7 @@ _PLACES: tuple[tuple[Place, str], ...] = (
     ("prompt", "In the prompt"),
     ("transcript", "In the transcript (`Ctrl+T`)"),
     ("conversations", "In the list of conversations (`Ctrl+S`)"),
+    ("models", "In the list of models (`Ctrl+L`)"),
 )
 
 

@@ -16,10 +16,7 @@ Thinking is asked for as a level (Gemini 3 and later, none of which can turn it 
 before, and Gemma, knows neither.
 """
 
-import json
 import re
-from itertools import groupby
-from operator import itemgetter
 from urllib.parse import quote
 
 from tui_chat.core.events import Adjusted, FinishReason, StreamEvent, UsageUpdate
@@ -28,7 +25,19 @@ from tui_chat.core.model import ListedModel
 from tui_chat.core.record import record
 from tui_chat.core.request import Request
 from tui_chat.core.usage import Usage
-from tui_chat.providers.asking import base64_of, file_text, going_on, is_pdf, refused_option
+from tui_chat.providers.asking import (
+    as_list,
+    base64_of,
+    file_text,
+    going_on,
+    headers_for,
+    in_turns,
+    is_pdf,
+    posted,
+    refused_option,
+    system_text,
+    without_blanks,
+)
 from tui_chat.providers.decoding import (
     AnswerDecoder,
     Object,
@@ -102,7 +111,7 @@ class Gemini:
         prefill: bool = False,  # noqa: ARG002  no model goes on with what was begun for it
     ) -> WireRequest:
         messages = going_on(request, prefill=False)
-        system = "\n\n".join(m.text for m in messages if m.role == "system" and m.text.strip())
+        system = system_text(messages)
         body: Object = {}
         if system and _SYSTEM in without:
             messages = (Message.of("user", system), *messages)
@@ -118,24 +127,18 @@ class Gemini:
                 if thinking:
                     config.setdefault("thinkingConfig", thinking)
             elif name == "stop":
-                config["stopSequences"] = [value] if isinstance(value, str) else value
+                config["stopSequences"] = as_list(value)
             else:
                 (body if name in _AT_TOP else config)[_OWN_NAMES.get(name, name)] = value
         if config:
             body["generationConfig"] = config
         path = f"/{_resource(request.model.id)}:streamGenerateContent?alt=sse"
-        return WireRequest(path, _headers(api_key), json.dumps(body, default=str).encode("ascii"))
+        return posted(path, _headers(api_key), body)
 
     def refused(self, words: str, request: Request, without: frozenset[str]) -> str | None:
         if _SYSTEM not in without and any(m.role == "system" for m in request.messages) and _NO_SYSTEM.search(words):
             return _SYSTEM
-        sent = {
-            name: option
-            for option, names in _NAMES.items()
-            if option in request.params and option not in without
-            for name in names
-        }
-        return sent.get(refused_option(words, sent) or "")
+        return refused_option(words, request, without, _NAMES)
 
     def framer(self) -> SSEFramer:
         return SSEFramer()
@@ -151,10 +154,7 @@ class Gemini:
 
 
 def _headers(api_key: str | None, accept: str = "text/event-stream") -> dict[str, str]:
-    headers = {"Content-Type": "application/json", "Accept": accept}
-    if api_key:
-        headers["x-goog-api-key"] = api_key  # never in the address, which ends up in logs
-    return headers
+    return headers_for(accept, "x-goog-api-key", api_key)  # never in the address, which ends up in logs
 
 
 def _resource(model_id: str) -> str:
@@ -182,21 +182,14 @@ def _thinking(model_id: str, effort: object) -> Object:
 
 
 def _alternating(messages: tuple[Message, ...]) -> list[Object]:
-    """Return the conversation in turns of user and model: neighbours of one role are one content."""
-    said = [
-        ("model" if m.role == "assistant" else "user", parts)
-        for m in messages
-        if m.role != "system" and (parts := _parts(m))
-    ]
     return [
-        {"role": role, "parts": [part for _, parts in group for part in parts]}
-        for role, group in groupby(said, key=itemgetter(0))
+        {"role": "model" if role == "assistant" else role, "parts": parts} for role, parts in in_turns(messages, _parts)
     ]
 
 
 def _parts(message: Message) -> list[Object]:
     """Return what a message says, without its blank texts."""
-    return [_part(part) for part in message.parts if not isinstance(part, TextPart) or part.text.strip()]
+    return [_part(part) for part in without_blanks(message)]
 
 
 def _part(part: Part) -> Object:

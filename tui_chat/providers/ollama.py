@@ -5,9 +5,6 @@ window (`num_ctx`) can be chosen, and only here it goes on with an answer that w
 line; a prompt that was in its cache may be missing from them, and stand-ins for Ollama send zeros.
 """
 
-import json
-import re
-
 from tui_chat.core.events import FinishReason, ReasoningDelta, StreamEvent, TextDelta, ToolCallDelta, UsageUpdate
 from tui_chat.core.message import BlobPart, Message, TextPart
 from tui_chat.core.model import ListedModel
@@ -16,12 +13,14 @@ from tui_chat.core.request import Request
 from tui_chat.core.usage import Usage
 from tui_chat.providers.asking import (
     PREFILL,
+    as_list,
     base64_of,
     file_text,
     going_on,
     is_pdf,
     is_picture,
     names_prefill,
+    posted,
     refuse_file,
     refused_option,
 )
@@ -39,6 +38,7 @@ from tui_chat.providers.decoding import (
 from tui_chat.providers.failures import ErrorWords
 from tui_chat.providers.framing import NDJSONFramer
 from tui_chat.providers.model_lists import ollama_models
+from tui_chat.providers.openai_chat import bearer
 from tui_chat.providers.wire import WireRequest
 
 _RESERVED = ("model", "messages", "input", "stream", "options", "reasoning_effort")
@@ -46,8 +46,11 @@ _TOP = ("format", "keep_alive", "think", "tools", "truncate", "shift", "logprobs
 """Params that stand beside the options, not among them."""
 _NAMES = {"max_tokens": "num_predict"}
 _OPTIONS = ("temperature", "top_p", "stop")
-_THINK_NAMES = ("reasoning_effort", "thinking", "think")
-_BAD_VALUE = re.compile(r"invalid think value|must be one of", re.IGNORECASE)
+_REFUSED_AS: dict[str, tuple[str, ...]] = {
+    **{name: (name,) for name in _OPTIONS},
+    "reasoning_effort": ("reasoning_effort", "thinking", "think"),
+}
+"""What a refusal may call each option."""
 _THOUGHTS = ("thinking", "reasoning_content", "reasoning")
 """Stand-ins for Ollama use the names of others."""
 _FINISH: dict[str, FinishReason] = {"length": "length", "content_filter": "content_filter"}
@@ -82,21 +85,15 @@ class Ollama:
             if name in _TOP:
                 body[name] = value
             else:  # it takes nothing but a list of stops
-                options[_NAMES.get(name, name)] = [value] if name == "stop" and isinstance(value, str) else value
+                options[_NAMES.get(name, name)] = as_list(value) if name == "stop" else value
         if options:
             body["options"] = options
-        return WireRequest("/api/chat", _headers(api_key), json.dumps(body, default=str).encode("ascii"))
+        return posted("/api/chat", bearer(api_key, "application/x-ndjson"), body)
 
     def refused(self, words: str, request: Request, without: frozenset[str]) -> str | None:
         if request.partial and PREFILL not in without and names_prefill(words):
             return PREFILL
-        if _BAD_VALUE.search(words):
-            return None
-        names = [name for name in _OPTIONS if name in request.params and name not in without]
-        if "reasoning_effort" in request.params and "reasoning_effort" not in without:
-            names.extend(_THINK_NAMES)
-        option = refused_option(words, names)
-        return "reasoning_effort" if option in _THINK_NAMES else option
+        return refused_option(words, request, without, _REFUSED_AS)
 
     def framer(self) -> NDJSONFramer:
         return NDJSONFramer()
@@ -105,17 +102,10 @@ class Ollama:
         return OllamaDecoder()
 
     def list_request(self, api_key: str | None) -> WireRequest:
-        return WireRequest("/api/tags", _headers(api_key, "application/json"))
+        return WireRequest("/api/tags", bearer(api_key, "application/json"))
 
     def listed(self, answer: object) -> list[ListedModel]:
         return ollama_models(answer)
-
-
-def _headers(api_key: str | None, accept: str = "application/x-ndjson") -> dict[str, str]:
-    headers = {"Content-Type": "application/json", "Accept": accept}
-    if api_key:
-        headers["Authorization"] = f"Bearer {api_key}"
-    return headers
 
 
 def _think(effort: object, model_id: str) -> object:

@@ -9,8 +9,6 @@ Reasoning is a part of `completion_tokens`, says the reference. At xAI it comes 
 Vercel's gateway for Gemini too (it is more than the whole): both confirmed by what those recordings were billed.
 """
 
-import json
-
 from tui_chat.core.events import (
     BilledCost,
     FinishReason,
@@ -29,9 +27,11 @@ from tui_chat.providers.asking import (
     data_url,
     file_text,
     going_on,
+    headers_for,
     is_pdf,
     is_picture,
     names_prefill,
+    posted,
     refused_option,
 )
 from tui_chat.providers.billing import billed
@@ -102,15 +102,14 @@ class OpenAIChat:
             if name in _RESERVED or (name in _OPTIONS and name in without):
                 continue
             body["max_completion_tokens" if name == "max_tokens" and name in without else name] = value
-        return WireRequest("/chat/completions", chat_headers(api_key), json.dumps(body, default=str).encode("ascii"))
+        return posted("/chat/completions", bearer(api_key), body)
 
     def refused(self, words: str, request: Request, without: frozenset[str]) -> str | None:
         if "stream_options" not in without and ("stream_options" in words or "include_usage" in words):
             return "stream_options"
         if request.partial and PREFILL not in without and names_prefill(words):
             return PREFILL
-        options = [name for name in (*_OPTIONS, "max_tokens") if name in request.params and name not in without]
-        return refused_option(words, options)
+        return refused_option(words, request, without, {name: (name,) for name in (*_OPTIONS, "max_tokens")})
 
     def framer(self) -> SSEFramer:
         return SSEFramer()
@@ -119,18 +118,15 @@ class OpenAIChat:
         return ChatDecoder()
 
     def list_request(self, api_key: str | None) -> WireRequest:
-        return WireRequest("/models", chat_headers(api_key, "application/json"))
+        return WireRequest("/models", bearer(api_key, "application/json"))
 
     def listed(self, answer: object) -> list[ListedModel]:
         return openai_models(answer)
 
 
-def chat_headers(api_key: str | None, accept: str = "text/event-stream") -> dict[str, str]:
-    """Return the headers of OpenAI's dialects."""
-    headers = {"Content-Type": "application/json", "Accept": accept}
-    if api_key:
-        headers["Authorization"] = f"Bearer {api_key}"
-    return headers
+def bearer(api_key: str | None, accept: str = "text/event-stream") -> dict[str, str]:
+    """Return the headers of OpenAI's dialects, and of those who took over their key."""
+    return headers_for(accept, "Authorization", api_key and f"Bearer {api_key}")
 
 
 def _content(message: Message) -> object:

@@ -10,32 +10,42 @@ There is no `stop` here, says the reference, but llama.cpp obeys it: so it is se
 asked again without it, which the user is told (`asking.py`).
 """
 
-import json
-import re
-
 from tui_chat.core.events import BilledCost, ReasoningDelta, StreamEvent, TextDelta, UsageUpdate
 from tui_chat.core.message import Message, Part, TextPart
 from tui_chat.core.model import ListedModel
 from tui_chat.core.record import record
 from tui_chat.core.request import Request
 from tui_chat.core.usage import Usage
-from tui_chat.providers.asking import data_url, file_text, going_on, is_pdf, is_picture, refused_option
+from tui_chat.providers.asking import (
+    data_url,
+    file_text,
+    going_on,
+    is_pdf,
+    is_picture,
+    names_one_of,
+    posted,
+    refused_option,
+    system_text,
+)
 from tui_chat.providers.billing import billed
 from tui_chat.providers.decoding import AnswerDecoder, Object, add_call, count, first, inner, objects, word
 from tui_chat.providers.failures import ErrorWords, read_error
 from tui_chat.providers.framing import SSEFramer
 from tui_chat.providers.model_lists import openai_models
-from tui_chat.providers.openai_chat import chat_headers, usage_of
+from tui_chat.providers.openai_chat import bearer, usage_of
 from tui_chat.providers.wire import Record, WireRequest
 
 _RESERVED = ("model", "input", "messages", "stream", "store", "reasoning", "reasoning_effort")
 _NAMES = {"max_tokens": "max_output_tokens"}
 _OPTIONS = ("temperature", "top_p", "stop")
+_REFUSED_AS: dict[str, tuple[str, ...]] = {
+    **{name: (name,) for name in _OPTIONS},
+    "reasoning_effort": ("reasoning_effort", "reasoning.effort", "reasoningEffort", "reasoning", "effort", "thinking"),
+}
+"""What a refusal may call each option."""
 _SUMMARY = "reasoning.summary"
 """The option to see the reasoning; OpenAI shows it only to organisations that it has verified."""
 _SUMMARY_NAMES = (_SUMMARY, "reasoning summaries", "summary")
-_EFFORT_NAMES = ("reasoning_effort", "reasoning.effort", "reasoningEffort", "reasoning", "effort", "thinking")
-_BAD_VALUE = re.compile(r"(supported|valid|allowed) values are|must be one of", re.IGNORECASE)
 
 
 @record
@@ -64,27 +74,19 @@ class OpenAIResponses:
         for name, value in request.params.items():
             if name not in _RESERVED and not (name in _OPTIONS and name in without):
                 body[_NAMES.get(name, name)] = value
-        system = [message.text for message in messages if message.role == "system"]
-        if system:
-            body["instructions"] = "\n\n".join(system)
+        if system := system_text(messages):
+            body["instructions"] = system
         reasoning = _reasoning(request, without)
         if reasoning is not None:
             body["reasoning"] = reasoning
-        return WireRequest("/responses", chat_headers(api_key), json.dumps(body, default=str).encode("ascii"))
+        return posted("/responses", bearer(api_key), body)
 
     def refused(self, words: str, request: Request, without: frozenset[str]) -> str | None:
-        words = re.sub(rf"(?<!\w){re.escape(request.model.id)}(?!\w)", "", words)  # it may be called "…-reasoning"
         asked = _reasoning(request, without)
         summary = isinstance(asked, dict) and "summary" in asked
-        if summary and _SUMMARY not in without and refused_option(words, _SUMMARY_NAMES) is not None:
+        if summary and _SUMMARY not in without and names_one_of(words, _SUMMARY_NAMES):
             return _SUMMARY
-        if _BAD_VALUE.search(words):
-            return None
-        names = [name for name in _OPTIONS if name in request.params and name not in without]
-        if "reasoning_effort" in request.params and "reasoning_effort" not in without:
-            names.extend(_EFFORT_NAMES)
-        option = refused_option(words, names)
-        return "reasoning_effort" if option in _EFFORT_NAMES else option
+        return refused_option(words, request, without, _REFUSED_AS)
 
     def framer(self) -> SSEFramer:
         return SSEFramer()
@@ -93,7 +95,7 @@ class OpenAIResponses:
         return ResponsesDecoder()
 
     def list_request(self, api_key: str | None) -> WireRequest:
-        return WireRequest("/models", chat_headers(api_key, "application/json"))
+        return WireRequest("/models", bearer(api_key, "application/json"))
 
     def listed(self, answer: object) -> list[ListedModel]:
         return openai_models(answer)
