@@ -786,6 +786,20 @@ class TestSecurity:
         assert text((await collect(make(base_url="http://model.invalid/v1")))[0]) == "a"
         assert server.requests[0].path == "http://model.invalid/v1/chat/completions"
 
+    async def test_a_configured_proxy_goes_before_the_environments(
+        self, server: LoopbackServer, make: Make, monkeypatch: pytest.MonkeyPatch
+    ):
+        monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")
+        server.enqueue(chat_stream(["a"]))
+        server.enqueue(chat_stream(["b"]))
+        own = replace(QUICK, proxy=server.url)
+        assert text((await collect(make(own, base_url="http://model.invalid/v1")))[0]) == "a"
+        assert text((await collect(make(own)))[0]) == "b", "this machine is asked without it"
+        assert [request.path for request in server.requests] == [
+            "http://model.invalid/v1/chat/completions",
+            "/v1/chat/completions",
+        ]
+
     async def test_a_server_without_tls_is_not_talked_to_in_plain(self, server: LoopbackServer, make: Make):
         error = await fails(make(base_url=server.base_url.replace("http:", "https:")))
         assert (error.kind, error.attempts, "trusted" in error.message) == ("connection", 1, True)
@@ -841,6 +855,14 @@ class TestTLS:
         async with await self.serve(certificate) as tls:
             got, error = await collect(make(base_url=f"https://127.0.0.1:{tls.sockets[0].getsockname()[1]}/v1"))
         assert (text(got), error) == ("safe", None)
+
+    async def test_or_configured(self, make: Make, certificate: Path):
+        async with await self.serve(certificate) as tls:
+            address = f"https://127.0.0.1:{tls.sockets[0].getsockname()[1]}/v1"
+            got, error = await collect(make(replace(QUICK, ca_file=str(certificate)), address))
+        assert (text(got), error) == ("safe", None)
+        error = await fails(make(replace(QUICK, ca_file="/none.pem"), "https://127.0.0.1:9/v1"))
+        assert (error.kind, "network.ca_file" in error.message) == ("configuration", True)
 
     async def test_a_file_of_certificates_that_is_none_is_said(
         self, make: Make, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
