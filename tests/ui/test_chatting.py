@@ -4,7 +4,7 @@ import threading
 
 from textual.events import Paste
 
-from tests.loopback import Head, Stall, WaitFor, chat_chunk, chat_stream, chat_usage, reply, seen
+from tests.loopback import Head, Reset, Stall, WaitFor, chat_chunk, chat_stream, chat_usage, reply, seen
 from tui_chat.core.completion import State
 from tui_chat.ui.widgets.empty_state import SAMPLE_PROMPT
 
@@ -274,6 +274,33 @@ async def test_a_refused_key_is_one_line_that_says_what_to_do(program):
         await driver.until(lambda: driver.idle and driver.shows("✗ failed"))
         assert driver.shows("(401 authentication)")
         assert driver.shows("r again")
+
+
+async def test_a_wait_can_be_cut_short(program):
+    program.server.enqueue(reply(429, {"error": {"message": "slow down"}}, {"Retry-After": "50"}))
+    program.server.enqueue([SSE, chat_stream(["Well then."])])
+    program.config = program.config.replace("max_retries = 0", "max_retries = 2")
+    async with program.running() as driver:
+        await driver.ask("hello")
+        await driver.until(lambda: driver.shows("until try 2 of 3"))
+        assert driver.shows("^r now")
+        await driver.press("ctrl+r")
+        await driver.until(lambda: driver.idle and driver.shows("Well then."))
+    assert len(program.server.requests) == 2
+
+
+async def test_the_rest_of_a_cut_answer_is_joined_to_it_in_place(program):
+    program.server.enqueue([SSE, chat_chunk("It jumps over the la"), Reset()])
+    program.server.enqueue([SSE, chat_stream(["over the lazy dog."])])
+    async with program.running() as driver:
+        await driver.ask("hello")
+        await driver.until(lambda: driver.idle and driver.shows("✗ failed"))
+        await driver.press("ctrl+t", "R")
+        await driver.until(lambda: driver.idle and driver.shows("It jumps over the lazy dog."))
+    first, second = (request.json["messages"] for request in program.server.requests)
+    assert [message["role"] for message in second] == ["user", "assistant", "user"]
+    assert second[:1] == first
+    assert second[1]["content"] == "It jumps over the la"
 
 
 async def test_what_a_model_says_is_never_markup_nor_a_control(program):

@@ -91,7 +91,7 @@ def test_an_answer_that_waits_for_a_retry_counts_down():
     completion.apply(Waiting("rate_limit", "work: too many requests", 20.0, 2, 3), 0.0)
     lines = [line.plain for line in foot_lines(completion, UNICODE, {}, under_cursor=True)]
     assert "until try 2 of 3" in lines[1]
-    assert lines[-1] == "esc give up"
+    assert lines[-1] == "esc give up  ·  ^r now  ·  ^l other model"
 
 
 def test_the_footer_shows_only_what_works_now():

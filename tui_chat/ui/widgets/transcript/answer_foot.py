@@ -6,7 +6,7 @@ from textual.content import Content
 
 from tui_chat.core.completion import Completion, State
 from tui_chat.core.format import amount, tokens
-from tui_chat.core.keymap import letter_of
+from tui_chat.core.keymap import keys_of, letter_of, shown
 from tui_chat.ui.theme import Glyphs
 from tui_chat.ui.widgets.row import hints, joined, styled, text
 
@@ -81,9 +81,13 @@ def _failed(completion: Completion) -> list[Content]:
         return []
     status = getattr(error, "status", None)
     code = f"{status} {error.kind}" if status else error.kind
-    lines = [joined(text(error.message), styled(f" ({code})", "$fg2"))]
+    what, _, step = error.message.rpartition("; ")  # an error's last words are what to do about it
+    lines = [joined(text(what or error.message), styled(f" ({code})", "$fg2"))]
+    known = [f"{step[0].upper()}{step[1:]}."] if what and step else []
     if not completion.output_tokens and completion.cost.amount == 0:
-        lines.append(styled("Nothing was charged.", "$fg2"))
+        known.append("Nothing was charged.")
+    if known:
+        lines.append(text(" ".join(known), "$fg2"))
     return lines
 
 
@@ -116,7 +120,8 @@ def _keys(completion: Completion, keymap: dict[str, str]) -> list[tuple[str, str
         case State.PAUSED:
             return [key("answer.keep", "go on"), key("chat.cancel", "stop")]
         case State.RETRY:
-            return [key("chat.cancel", "give up"), key("answer.again", "now"), key("model.pick", "other model")]
+            now = shown(keys_of("answer.again", keymap)), "now"  # the key that works from the prompt too
+            return [key("chat.cancel", "give up"), now, key("model.pick", "other model")]
         case State.STOPPED | State.BUDGET:
             more = [key("answer.continue", "continue")] if completion.text_log else []
             return [key("prompt.edit", "edit and retry"), key("answer.again", "again"), discard, *more]
