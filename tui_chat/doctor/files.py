@@ -2,6 +2,7 @@
 
 import os
 import platform
+import re
 import stat
 from collections.abc import Mapping
 from importlib.metadata import PackageNotFoundError, version
@@ -49,13 +50,16 @@ def _system() -> str:
 def config(ground: Ground, broken: ConfigurationError | None) -> list[Check]:
     """Say whether the configuration can be followed; `ground` lies on defaults when it is broken."""
     file, said = ground.home.config, ground.config
+    where = _file("file", file, "ok", "keys cannot be stored there")
+    if _mode(file) & 0o077 and (_holds_key(ground) or (broken is not None and _names_key(file))):
+        where = _exposed("file", file, "which holds a key")
     if broken is not None:
         step = "mend it; tui-chat config --defaults shows every key (all checks below are made without it)"
-        return [told("config", "config", broken.message.removeprefix(f"{file}, "), step=step)]
+        return [where, told("config", "contents", broken.message.removeprefix(f"{file}, "), step=step)]
     if not _exists(file):
-        return [Check("config", "config", "ok", "none, so all is at its defaults")]
+        return [where, Check("config", "contents", "ok", "none, so all is at its defaults")]
     parts = [_count(len(said.providers), "provider"), _count(len(said.models), "model")]
-    found = [Check("config", "config", "ok", f"valid, names {' and '.join(parts)}")]
+    found = [where, Check("config", "contents", "ok", f"valid, names {' and '.join(parts)}")]
     for line in ground.catalog.unknown_names():
         key, _, problem = line.partition(": ")
         found.append(told("config", key, problem, "warn"))
@@ -68,15 +72,12 @@ def _count(number: int, thing: str) -> str:
 
 def files(ground: Ground) -> list[Check]:
     home = ground.home
-    found = [
-        _file("configuration", home.config, "ok", "keys cannot be stored there"),
+    return [
         _file("history", home.database, "fail", "nothing can be saved"),
         _file("log", home.log, "warn", "nothing can be logged"),
         _folder("caches", home.cache, "warn", "lists of models are asked for again at every start"),
+        _room(home.database),
     ]
-    if _holds_key(ground) and _mode(home.config) & 0o077:
-        found[0] = _exposed("configuration", home.config, "which holds a key")
-    return [*found, _room(home.database)]
 
 
 def _holds_key(ground: Ground) -> bool:
@@ -87,17 +88,31 @@ def _holds_key(ground: Ground) -> bool:
     )
 
 
+def _group(name: str) -> str:
+    return "config" if name == "file" else "files"
+
+
+def _names_key(file: Path) -> bool:
+    """Say whether a configuration that cannot be followed seems to hold a key."""
+    try:
+        return re.search(rb"(?m)\bapi_key[ \t]*=", file.read_bytes()[:1_000_000]) is not None
+    except OSError:
+        return False
+
+
 def _file(name: str, path: Path, unwritable: Status, loss: str) -> Check:
     """Say whether a file, or the one that would be made there, can be written."""
     folder, problem = _way_to(path.parent)
     if problem:
-        return Check("files", name, unwritable, f"{path}: {problem}", f"make {folder} a folder that you can write to")
+        return Check(
+            _group(name), name, unwritable, f"{path}: {problem}", f"make {folder} a folder that you can write to"
+        )
     if not _exists(path):
         return _writable(name, path, folder, unwritable, loss, "not there yet")
     if not path.is_file():
-        return Check("files", name, "fail", f"{path} is no file", f"move {path} away")
+        return Check(_group(name), name, "fail", f"{path} is no file", f"move {path} away")
     mode = _mode(path)
-    if name != "configuration" and mode & 0o077:
+    if name != "file" and mode & 0o077:
         return _exposed(name, path, "")
     if not os.access(path, os.W_OK):
         return _refused(name, path, unwritable, loss)
@@ -107,7 +122,9 @@ def _file(name: str, path: Path, unwritable: Status, loss: str) -> Check:
 def _folder(name: str, path: Path, unwritable: Status, loss: str) -> Check:
     folder, problem = _way_to(path)
     if problem:
-        return Check("files", name, unwritable, f"{path}: {problem}", f"make {folder} a folder that you can write to")
+        return Check(
+            _group(name), name, unwritable, f"{path}: {problem}", f"make {folder} a folder that you can write to"
+        )
     return _writable(name, path, folder, unwritable, loss, "" if folder == path else "not there yet")
 
 
@@ -118,18 +135,18 @@ def _writable(name: str, path: Path, folder: Path, unwritable: Status, loss: str
     mode = _mode(folder)
     if folder in (path, path.parent) and mode & 0o022 and not mode & stat.S_ISVTX:
         detail = f"{path}: others can write to its folder (mode {mode:04o})"
-        return Check("files", name, "warn", detail, f"chmod 700 {folder}")
-    return Check("files", name, "ok", f"{path} ({state})" if state else str(path))
+        return Check(_group(name), name, "warn", detail, f"chmod 700 {folder}")
+    return Check(_group(name), name, "ok", f"{path} ({state})" if state else str(path))
 
 
 def _refused(name: str, path: Path, status: Status, loss: str) -> Check:
     step = None if status == "ok" else f"make {path} writable for you, or set TUI_CHAT_HOME to another folder"
-    return Check("files", name, status, f"{path} cannot be written, so {loss}", step)
+    return Check(_group(name), name, status, f"{path} cannot be written, so {loss}", step)
 
 
 def _exposed(name: str, path: Path, why: str) -> Check:
     what = f"others can read {path}" + (f", {why}" if why else "")
-    return Check("files", name, "warn", f"{what} (mode {_mode(path):04o})", f"chmod 600 {path}")
+    return Check(_group(name), name, "warn", f"{what} (mode {_mode(path):04o})", f"chmod 600 {path}")
 
 
 def _room(database: Path) -> Check:

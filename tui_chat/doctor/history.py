@@ -1,7 +1,7 @@
 """The history: whether it is whole, of our version, and in use."""
 
-from tui_chat.doctor.check import Check, size, told
 from tui_chat.bootstrap import Ground
+from tui_chat.doctor.check import Check, size, told
 
 CHECK_S = 4.0
 
@@ -26,7 +26,9 @@ def history(ground: Ground) -> tuple[list[Check], str | None]:
     if seen.checked:
         checks.append(Check("history", "integrity", "ok", "quick check passed"))
     elif seen.conversations is not None:
-        checks.append(Check("history", "integrity", "ok", f"too large to check within {CHECK_S:g} s; so far it is fine"))
+        checks.append(
+            Check("history", "integrity", "ok", f"too large to check within {CHECK_S:g} s; so far it is fine")
+        )
     elif seen.wal_bytes:
         detail = "not looked into: it was left in the middle of writing; the next start looks and mends"
         checks.append(Check("history", "integrity", "ok", detail))

@@ -47,6 +47,12 @@ def _proxy(ground: Ground) -> Check:
     )
 
 
+def has_proxy(ground: Ground) -> bool:
+    from urllib.request import getproxies
+
+    return bool(ground.config.network.proxy or {"http", "https", "all"} & getproxies().keys())
+
+
 def _usable_proxy(urls: list[str]) -> Check | None:
     """Return what is wrong with one of these, `None` when nothing is."""
     for url in urls:
@@ -88,7 +94,9 @@ def _certificates(ground: Ground, environ: Mapping[str, str]) -> list[Check]:
             if problem:
                 found.append(Check("network", name, "fail", f"{path}: {problem}", step))
             else:
-                found.append(Check("network", name, "ok", f"{path}, {count} more certificate{'' if count == 1 else 's'}"))
+                found.append(
+                    Check("network", name, "ok", f"{path}, {count} more certificate{'' if count == 1 else 's'}")
+                )
     if folder := environ.get("SSL_CERT_DIR"):
         found.append(_certificate_folder(folder))
     return found

@@ -1,19 +1,25 @@
 """Each provider that is configured or has a key, asked for its models: all at once, within ten seconds.
 
-The keys are got first, each in a thread that nobody waits for at the end: a password store may wait for its user for
-ever. Nothing that comes back is kept; only the catalog of this run takes the lists, to count the prices.
+Nothing that comes back is kept; only the catalog of this run takes the lists, to count the prices.
 """
 
 import asyncio
+import re
 import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import replace
+from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 from tui_chat.bootstrap import Ground, KeyedProviders
-from tui_chat.core.errors import ChatError, ConfigurationError, ProviderError
+from tui_chat.core.errors import ChatError, ConfigurationError, ErrorKind, ProviderError
 from tui_chat.core.model import ListedModel, Model
 from tui_chat.doctor.check import Check, told
+from tui_chat.doctor.network import has_proxy
+
+_T = TypeVar("_T")
 
 ALL_S = 10.0
 """How long all of them have together."""
@@ -27,7 +33,28 @@ def providers(ground: Ground, last_model: str | None) -> list[Check]:
     return [*asyncio.run(_all(ground)), _model(ground, last_model)]
 
 
+class _Threads(ThreadPoolExecutor):
+    """A thread for each call, for whose end nobody waits: a password store or a resolver may take for ever."""
+
+    def submit(self, fn: Callable[..., _T], /, *args: Any, **named: Any) -> "Future[_T]":
+        future: Future[_T] = Future()
+        future.set_running_or_notify_cancel()
+
+        def run() -> None:
+            try:
+                future.set_result(fn(*args, **named))
+            except BaseException as failed:  # noqa: BLE001  it is raised again where the result is waited for
+                future.set_exception(failed)
+
+        threading.Thread(target=run, daemon=True).start()
+        return future
+
+    def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:  # noqa: FBT001, FBT002
+        """Leave them alone."""
+
+
 async def _all(ground: Ground) -> list[Check]:
+    asyncio.get_running_loop().set_default_executor(_Threads())
     asked = [plan.entry.id for plan in ground.plans if _is_asked(ground, plan.entry.id)]
     local = [p.entry.id for p in ground.plans if p.listed.local and p.entry.id not in asked]
     providers = ground.providers()
@@ -55,15 +82,16 @@ async def _judged(ground: Ground, providers: KeyedProviders, name: str, end_s: f
         return told("providers", name, entry.refused)
     if entry.kind == "demo":
         return Check("providers", name, "ok", "built in, scripted, for play money")
-    if entry.missing:  # a key that cannot be one, or none where one is needed
-        step = entry.missing if not key.source else None
-        if step is not None:
-            return Check("providers", name, "warn", "in config.toml, but it has no key", step)
+    if entry.missing and key.source:  # it has one, which cannot be one
         return told("providers", name, entry.missing)
-    where = f"{urlsplit(entry.base_url).netloc.rpartition('@')[2]}, key from {_source(name, key.source)}"
-    where = where if key.source else where.replace(", key from ", ", ")
+    if entry.missing:
+        return Check("providers", name, "warn", "in config.toml, but it has no key", entry.missing)
+    where = urlsplit(entry.base_url).netloc.rpartition("@")[2]
+    where += f", key from {_source(name, key.source)}" if key.source else ", without a key"
     try:
-        ground.secrets.add(await _in_time(key.get, end_s))
+        async with asyncio.timeout(end_s - time.monotonic()):
+            found_key = await asyncio.to_thread(key.get)
+        ground.secrets.add(found_key)
     except TimeoutError:
         detail, step = f"{key.source} gave no key within {ALL_S:g} s", "run it by hand; it may wait for a password"
         return Check("providers", name, "fail", detail, step)
@@ -74,8 +102,9 @@ async def _judged(ground: Ground, providers: KeyedProviders, name: str, end_s: f
     try:
         models = await _listed(providers, name, limit_s)
     except ChatError as failed:
-        return _failed(ground, name, where, failed, time.monotonic() - since_s)
-    took = f"{(time.monotonic() - since_s) * 1000:.0f} ms"
+        message = _without_key_end(failed.message, found_key)
+        return _failed(ground, name, f"{where}, {_took(since_s)}", message, failed.kind)
+    took = _took(since_s)
     if models:
         ground.catalog.take_list(name, models)
     unencrypted = next((note for note in plan.notes if "unencrypted" in note), None)
@@ -91,7 +120,7 @@ async def _listed(providers: KeyedProviders, name: str, limit_s: float) -> list[
     if endpoint is None:
         return []
     try:
-        async with asyncio.timeout(limit_s + 1):
+        async with asyncio.timeout(limit_s + 0.2):
             return await providers.tried(endpoint, limit_s)
     except ValueError:
         raise ConfigurationError("its base_url is no address; mend it in config.toml") from None
@@ -99,17 +128,34 @@ async def _listed(providers: KeyedProviders, name: str, limit_s: float) -> list[
         raise ProviderError("timeout", f"no answer within {limit_s:.0f} s; check the network") from None
 
 
-def _failed(ground: Ground, name: str, where: str, failed: ChatError, took_s: float) -> Check:
-    message = failed.message.removeprefix(f"{name}: ").removeprefix(f"{name} ")
-    match failed.kind:
+def _took(since_s: float) -> str:
+    return f"{(time.monotonic() - since_s) * 1000:.0f} ms"
+
+
+def _failed(ground: Ground, name: str, where: str, message: str, kind: ErrorKind) -> Check:
+    message = message.removeprefix(f"{name}: ").removeprefix(f"{name} ")
+    match kind:
         case "not_found":
-            return Check("providers", name, "ok", f"{where}, {took_s * 1000:.0f} ms, {_counted(ground, name, [])}")
+            untried = "" if ", without a key" in where else "; the key was not tried"
+            detail = f"{where}, {_counted(ground, name, [])}{untried}"
+            if any(model.provider == name for model in ground.catalog.known()):
+                return Check("providers", name, "ok", detail)
+            step = f"check its base_url; when that is right, name its models = [...] in [providers.{name}]"
+            return Check("providers", name, "warn", detail, step)
         case "rate_limit" | "overloaded":
             return told("providers", name, message, "warn")
         case "invalid_request":
             return Check("providers", name, "fail", message.rpartition("; ")[0] or message, "check its base_url")
+        case "connection" | "timeout" if has_proxy(ground) and not _is_local(where):
+            found = told("providers", name, message)
+            return replace(found, next_step="check the network, the proxy and the base_url")
         case _:
-            return told("providers", name, message, step="see the log, or run tui-chat ask -m with one of its models")
+            return told("providers", name, message, step="check its base_url and headers, and the network above")
+
+
+def _is_local(where: str) -> bool:
+    """Say whether an address, with more behind it, is on this machine, where no proxy is used."""
+    return where.startswith(("127.", "localhost", "[::1]"))
 
 
 def _source(name: str, source: str) -> str:
@@ -127,35 +173,23 @@ def _counted(ground: Ground, name: str, models: list[ListedModel]) -> str:
         prices = "free"
     else:
         prices = f"{priced or 'none'} with a price" if ours else ""
-    head = count if models else f"it keeps no list; {count} known" if ours else "it keeps no list"
+    head = (
+        count
+        if models
+        else f"answers, keeps no list of models, {count} known"
+        if ours
+        else "answers, keeps no list of models"
+    )
     return ", ".join(filter(None, (head, prices)))
 
 
-async def _in_time(get: Callable[[], str | None], end_s: float) -> str | None:
-    """Run `get` in a thread that does not hold up the end of the program. Raises TimeoutError, what `get` raises."""
-    loop = asyncio.get_running_loop()
-    future: asyncio.Future[str | None] = loop.create_future()
+def _without_key_end(message: str, key: str | None) -> str:
+    """Return a message without the last letters of the key, which tell its owner which one it was elsewhere."""
 
-    def settle(key: str | None, failed: ConfigurationError | None) -> None:
-        if future.done():
-            return
-        if failed is not None:
-            future.set_exception(failed)
-        else:
-            future.set_result(key)
+    def kept(found: re.Match[str]) -> str:
+        return "" if key and key.endswith(found[1]) else found[0]
 
-    def run() -> None:
-        key, wrong = None, None
-        try:
-            key = get()
-        except ConfigurationError as failed:
-            wrong = failed
-        if not loop.is_closed():
-            loop.call_soon_threadsafe(settle, key, wrong)
-
-    threading.Thread(target=run, name="doctor-key", daemon=True).start()
-    async with asyncio.timeout_at(loop.time() + end_s - time.monotonic()):
-        return await future
+    return re.sub(r"(?:, which ends in )?…(\w+)", kept, message)
 
 
 async def _local(ground: Ground, providers: KeyedProviders, names: list[str]) -> Check | None:
@@ -167,7 +201,7 @@ async def _local(ground: Ground, providers: KeyedProviders, names: list[str]) ->
     silent = [name for name, answer in zip(names, answers, strict=True) if not answer]
     if silent:
         said.append(("no " if not said else "nothing from ") + ", ".join(silent))
-    return Check("providers", "local", "ok", "; ".join(said))
+    return Check("providers", "local servers", "ok", "; ".join(said))
 
 
 async def _heard(ground: Ground, providers: KeyedProviders, name: str) -> str:
@@ -180,6 +214,8 @@ async def _heard(ground: Ground, providers: KeyedProviders, name: str) -> str:
         if failed.kind != "authentication":
             return ""  # nobody, or a server of another kind
         return f"{name} at {address} wants a key (api_key_env in [providers.{name}] of config.toml)"
+    if not models and entry and entry.kind != "ollama":  # which says so when it has none yet
+        return ""
     ground.catalog.take_list(name, models)
     return f"{name} at {address}, {len(models)} model{'' if len(models) == 1 else 's'}"
 
@@ -189,8 +225,8 @@ def _without_key(ground: Ground, asked: list[str]) -> Check | None:
     needed = [p.entry.needs for p in ground.plans if p.entry.needs and p.entry.id not in asked]
     if not needed:
         return None
-    more = f"{len(needed)} {'more ' if asked else ''}provider{'' if len(needed) == 1 else 's'} without a key"
-    return Check("providers", "others", "ok", f"{more}: {', '.join(needed[:_MOST_NAMED])}")
+    more = f"{len(needed)} {'more' if asked else 'providers'}"
+    return Check("providers", "without a key", "ok", f"{more}: {', '.join(needed[:_MOST_NAMED])}")
 
 
 def _model(ground: Ground, last_model: str | None) -> Check:
@@ -198,15 +234,15 @@ def _model(ground: Ground, last_model: str | None) -> Check:
     try:
         model = ground.catalog.first(None, last_model, scripted=True)
     except ConfigurationError as failed:
-        return told("model", "model", f"default_model: {failed.message}")
+        return told("providers", "model", f"default_model: {failed.message}")
     why = _why(ground, model, last_model)
     if model.missing:
-        return Check("model", "model", "fail", f"{model.name}, {why}, cannot be used", model.missing)
+        return Check("providers", "model", "fail", f"{model.name}, {why}, cannot be used", model.missing)
     if model.scripted:
         step = "set a key such as OPENAI_API_KEY, or paste one in the app" if "built-in" in why else None
-        return Check("model", "model", "ok", f"{model.name}, {why}", step)
+        return Check("providers", "model", "ok", f"{model.name}, {why}", step)
     price = "" if model.price is not None and model.price.known else "; its price is not known"
-    return Check("model", "model", "ok", f"{model.name}, {why}{price}")
+    return Check("providers", "model", "ok", f"{model.name}, {why}{price}")
 
 
 def _why(ground: Ground, model: Model, last_model: str | None) -> str:
@@ -214,4 +250,8 @@ def _why(ground: Ground, model: Model, last_model: str | None) -> str:
         return "the default_model of config.toml"
     if model.name == last_model:
         return "the one used last"
-    return "the built-in demo: nothing else is set up" if model.scripted else f"the first that can be used ({model.found})"
+    return (
+        "the built-in demo: no other model is known"
+        if model.scripted
+        else f"the first that can be used ({model.found})"
+    )

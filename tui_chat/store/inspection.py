@@ -6,7 +6,7 @@ it is read through the `-shm` that is there already, and without that it is not 
 """
 
 import sqlite3
-import time
+import threading
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
@@ -19,8 +19,6 @@ from tui_chat.store.migrations import APPLICATION_ID, LATEST, version_of
 
 _LOOKS = 3
 _PATIENCE_S = 0.5
-_STEPS = 20_000
-"""Steps of SQLite's machine between two looks at the time."""
 _SMALLEST_BYTES = 512
 
 
@@ -95,14 +93,14 @@ def _look(path: Path, known: Inspection, limit_s: float) -> Inspection:
     mode = "mode=ro&readonly_shm=1" if wal else "immutable=1"
     try:
         with closing(connect(path, mode, _PATIENCE_S)) as connection:
-            return _contents(connection, path, known, limit_s)
+            return _contents(connection, path, mode, known, limit_s)
     except sqlite3.Error as failed:
         return replace(known, wrong=faults.storage_error(failed, path).message)
     except StorageError as failed:
         return replace(known, wrong=failed.message)
 
 
-def _contents(connection: sqlite3.Connection, path: Path, known: Inspection, limit_s: float) -> Inspection:
+def _contents(connection: sqlite3.Connection, path: Path, mode: str, known: Inspection, limit_s: float) -> Inspection:
     """Raises sqlite3.Error, StorageError."""
     version = version_of(connection)
     application = int(connection.execute("PRAGMA application_id").fetchone()[0])
@@ -112,17 +110,33 @@ def _contents(connection: sqlite3.Connection, path: Path, known: Inspection, lim
     if version > LATEST:
         raise faults.newer(path, version, LATEST)
     known = replace(known, version=version)
-    since_s = time.monotonic()
-    connection.set_progress_handler(lambda: time.monotonic() - since_s > limit_s, _STEPS)
-    try:
-        if version:
-            count = int(connection.execute("SELECT count(*) FROM conversations").fetchone()[0])
-            known = replace(known, last_model=marks.last_model(connection), conversations=count)
-        result = str(connection.execute("PRAGMA quick_check(1)").fetchone()[0])
-    except sqlite3.OperationalError as stopped:
-        if faults.primary_code(stopped) == sqlite3.SQLITE_INTERRUPT:
-            return known
-        raise
-    if result != "ok":
+    if version:
+        count = int(connection.execute("SELECT count(*) FROM conversations").fetchone()[0])
+        known = replace(known, last_model=marks.last_model(connection), conversations=count)
+    result = _quick_check(path, mode, limit_s)
+    if result not in ("", "ok"):
         raise faults.damaged(path, " ".join(result.split()))
-    return replace(known, checked=True)
+    return replace(known, checked=result == "ok")
+
+
+def _quick_check(path: Path, mode: str, limit_s: float) -> str:
+    """Return what SQLite's quick check says, nothing when it takes too long. Raises sqlite3.Error.
+
+    In a thread that is left alone then: older versions of SQLite cannot be interrupted while they check.
+    """
+    said: list[str | sqlite3.Error] = []
+
+    def check() -> None:
+        try:
+            with closing(connect(path, mode, _PATIENCE_S)) as connection:
+                said.append(str(connection.execute("PRAGMA quick_check(1)").fetchone()[0]))
+        except sqlite3.Error as failed:
+            said.append(failed)
+
+    thread = threading.Thread(target=check, name="quick-check", daemon=True)
+    thread.start()
+    thread.join(limit_s)
+    result = said[0] if said else ""
+    if isinstance(result, sqlite3.Error):
+        raise result
+    return result
