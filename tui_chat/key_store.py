@@ -64,11 +64,14 @@ class KeyStore:
     def where(self) -> str:
         return _KEYRING if self._keyring.likely else "config.toml"
 
+    def look_where(self) -> str:
+        return _KEYRING if self._keyring.usable else "config.toml"
+
     def places(self) -> Sequence[KeyPlace]:
         return [place for name in [*PRESETS, *self._sources.keys() - PRESETS.keys()] if (place := self._place(name))]
 
     def _place(self, name: str) -> KeyPlace | None:
-        """Return a provider that takes a key: one on this machine needs none, one without an address cannot be asked."""
+        """Return a provider that takes a key: not one on this machine, nor one without an address to ask."""
         entry, endpoint = self._catalog.entry(name), self._providers.endpoint(name)
         if entry is None or endpoint is None or entry.local or entry.kind == DEMO or not endpoint.base_url:
             return None
@@ -84,7 +87,7 @@ class KeyStore:
         key, endpoint = self._checked(key), self._providers.endpoint(provider)
         if endpoint is None:
             raise ConfigurationError(f"there is no provider {provider}")
-        trial = replace(endpoint, api_key=lambda: key, key_hint="the key that was pasted")
+        trial = replace(endpoint, api_key=lambda: key, key_hint="what you pasted")
         self._tried.pop(provider, None)
         try:
             models = await self._providers.tried(trial, _TRIAL_S)

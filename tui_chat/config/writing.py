@@ -7,23 +7,31 @@ means the same and the key stands where it should, nothing is written.
 import json
 import os
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from tui_chat.core.errors import ConfigurationError
 from tui_chat.paths import make_private_folder, open_private
 
-_HEAD = re.compile(r"^[ \t]*\[[^\[].*$", re.MULTILINE)
+_MARK = "\ufeff"
+"""What some editors put in front of a file; it stays."""
+_OLD = re.compile(
+    r"""^[ \t]*(?:[^=\n\[{#]*\.[ \t]*)?(?:api_key|"api_key"|'api_key')[ \t]*=[ \t]*"""
+    r"""(?P<value>"(?:[^"\\\r\n]|\\[^\r\n])*"|'[^'\r\n]*')""",
+    re.MULTILINE,
+)
 
 
 def keep_key(file: Path, provider: str, key: str) -> None:
     """Set `providers.NAME.api_key` in the file, which becomes its owner's alone. Raises ConfigurationError."""
-    target = file.resolve()  # a link into somebody's dotfiles stays a link
     try:
-        text = target.read_text("utf-8") if target.exists() else ""
+        target = file.resolve()  # a link into somebody's dotfiles stays a link
+        text = target.read_bytes().decode("utf-8") if target.exists() else ""  # as it is, line ends too
         new = with_key(text, provider, key)
         make_private_folder(target.parent)
         beside = target.with_name(f".{target.name}.{os.getpid()}")
+        beside.unlink(missing_ok=True)
         try:
             with open(beside, "w", encoding="utf-8", newline="", opener=open_private) as out:
                 out.write(new)
@@ -32,40 +40,52 @@ def keep_key(file: Path, provider: str, key: str) -> None:
             beside.replace(target)
         finally:
             beside.unlink(missing_ok=True)
-    except (OSError, UnicodeDecodeError) as failed:
-        reason = failed.strerror if isinstance(failed, OSError) else "not UTF-8 text"
+    except (OSError, RuntimeError, UnicodeDecodeError) as failed:  # RuntimeError: links in a circle
+        reason = "not UTF-8 text" if isinstance(failed, UnicodeDecodeError) else _reason(failed)
         raise ConfigurationError(f"{file} cannot be written: {reason}; the key is kept nowhere") from None
+
+
+def _reason(failed: Exception) -> str:
+    return (failed.strerror if isinstance(failed, OSError) else None) or "its links go in a circle"
 
 
 def with_key(text: str, provider: str, key: str) -> str:
     """Return the text of a config.toml with the key set. Raises ConfigurationError when it cannot be done safely."""
-    line = f"api_key = {json.dumps(key)}"
     name = provider if re.fullmatch(r"[A-Za-z0-9_-]+", provider) else json.dumps(provider)
-    spelled = rf"(?:{re.escape(name)}|[\"']{re.escape(provider)}[\"'])"
-    head = re.search(rf"^[ \t]*\[[ \t]*providers[ \t]*\.[ \t]*{spelled}[ \t]*\].*$", text, re.MULTILINE)
-    if head is None:
-        gap = "" if not text or text.endswith("\n\n") else "\n" if text.endswith("\n") else "\n\n"
-        new = f"{text}{gap}[providers.{name}]\n{line}\n"
-    else:
-        following = _HEAD.search(text, head.end())
-        end = following.start() if following else len(text)
-        table = text[head.end() : end]
-        old = re.search(r"^[ \t]*api_key[ \t]*=.*$", table, re.MULTILINE)
-        table = table[: old.start()] + line + table[old.end() :] if old else f"\n{line}{table}"
-        new = text[: head.end()] + table + text[end:]
-    if _without(_parsed(new), provider) != _without(_parsed(text), provider) or _key_in(new, provider) != key:
-        raise ConfigurationError(
-            f"the key of {provider} cannot be put into config.toml without touching other lines;"
-            f" write api_key into [providers.{name}] by hand"
-        )
-    return new
+    rest = _without(_parsed(text), provider)
+    body = text.removeprefix(_MARK)
+    for edited in _edits(body, provider, name, json.dumps(key)):
+        new = text[: len(text) - len(body)] + edited
+        if _key_in(new, provider) == key and _without(_parsed(new), provider) == rest:
+            return new
+    raise ConfigurationError(
+        f"the key of {provider} cannot be put into config.toml without touching other lines;"
+        f" write api_key into [providers.{name}] by hand"
+    )
+
+
+def _edits(text: str, provider: str, name: str, value: str) -> Iterator[str]:
+    """Yield the text with the value in the place of each key in it, then with a line for it in each fitting place.
+
+    A place is only looked for, not understood: in a long string a line may look like any other.
+    """
+    newline = "\r\n" if "\r\n" in text else "\n"
+    line = f"api_key = {value}"
+    for old in _OLD.finditer(text):
+        yield text[: old.start("value")] + value + text[old.end("value") :]
+    spelled = rf"(?:{re.escape(name)}|\"{re.escape(provider)}\"|'{re.escape(provider)}')"
+    head = rf"^[ \t]*\[[ \t]*(?:providers|\"providers\"|'providers')[ \t]*\.[ \t]*{spelled}[ \t]*\][^\r\n]*"
+    for table in re.finditer(head, text, re.MULTILINE):
+        yield text[: table.end()] + newline + line + text[table.end() :]
+    gap = "" if not text or text.endswith(("\n\n", "\n\r\n")) else newline if text.endswith("\n") else newline * 2
+    yield f"{text}{gap}[providers.{name}]{newline}{line}{newline}"
 
 
 def _parsed(text: str) -> dict[str, Any]:
     import tomllib
 
     try:
-        return tomllib.loads(text.replace("\r\n", "\n"))
+        return tomllib.loads(text.removeprefix(_MARK))
     except tomllib.TOMLDecodeError:
         return {"broken": text}
 

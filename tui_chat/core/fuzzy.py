@@ -6,12 +6,17 @@ apart by C code (`str.find`, one regular expression); only what passes it is loo
 """
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
-SCATTERED = 8
+_SCATTERED = 8
 """From this kind on the letters of a word stand anywhere, only their order holds."""
 _WIDEST = 1023
 _KINDS = _WIDEST + 1
+_FAR = 1 << 24
+"""Added for each scattered word: one of them outweighs whatever the others are."""
+_START = r"(?:(?<![^\W_])|(?<=[^\W\d_])(?=\d))"
+"""Where a word begins: behind no letter or digit, and where a number follows letters."""
+_STARTS = re.compile(rf"{_START}[^\W_]")
 
 
 def folded(text: str) -> str:
@@ -31,18 +36,19 @@ class Word:
     """
 
     def __init__(self, letters: str) -> None:
-        self._letters = letters
-        self._begins = re.compile(rf"(?<![^\W_]){re.escape(letters)}").search
-        first, *rest = letters
-        gaps = "".join(f"[^{re.escape(each)}]*{re.escape(each)}" for each in rest)
-        self._scattered = re.compile(f"{re.escape(first)}{gaps}").search  # of linear cost: no gap can be tried twice
+        self.letters = letters
+        self._begins = re.compile(rf"{_START}{re.escape(letters)}").search
+        first, rest = letters[:1], letters[1:]
+        self._first = re.compile(rf"{_START}{re.escape(first)}").search
+        gaps = "".join(f"[^{re.escape(each)}]*+{re.escape(each)}" for each in rest)
+        self._scattered = re.compile(f"[^{re.escape(first)}]*+({re.escape(first)}{gaps})").match
 
     def rank(self, name: str, own: int) -> int | None:
         """Return how well a folded name matches, 0 the best; `None` when it does not.
 
         `own` is where the name's own part begins, behind its provider.
         """
-        letters = self._letters
+        letters = self.letters
         if letters in name:
             at = name.find(letters, own)
             if at == own:
@@ -53,16 +59,15 @@ class Word:
         if (found := self._scattered(name)) is None:
             return None
         in_own = self._scattered(name, own)
-        if in_own is not None and (sets := self._steps(name, own)):
-            return 6 * _KINDS + _spread(sets)
         if sets := self._steps(name, 0):
-            return 7 * _KINDS + _spread(sets)
-        kind, (start, end) = (SCATTERED, in_own.span()) if in_own is not None else (SCATTERED + 1, found.span())
-        return kind * _KINDS + min(end - start, _WIDEST)
+            own_sets = self._steps(name, own) if in_own is not None else []
+            return (6 if own_sets else 7) * _KINDS + _spread(own_sets or sets)
+        kind, (start, end) = (_SCATTERED, in_own.span(1)) if in_own is not None else (_SCATTERED + 1, found.span(1))
+        return _FAR + kind * _KINDS + min(end - start, _WIDEST)
 
     def places(self, name: str, own: int) -> range | list[int]:
         """Return which characters of a folded name are those that `rank` goes by; none when it does not match."""
-        letters = self._letters
+        letters = self.letters
         for start in (own, 0):
             begun = self._begins(name, start)
             at = name.find(letters, start)
@@ -73,23 +78,26 @@ class Word:
             if sets := self._steps(name, start):
                 return _walked_back(sets)
         found = self._scattered(name, own) or self._scattered(name)
-        return self._leftmost(name, found.start()) if found is not None else []
+        return self._leftmost(name, found.start(1)) if found is not None else []
 
     def _leftmost(self, name: str, at: int) -> list[int]:
         places = [at]
-        for letter in self._letters[1:]:
+        for letter in self.letters[1:]:
             at = name.index(letter, at + 1)
             places.append(at)
         return places
 
     def _steps(self, name: str, own: int) -> list[int]:
-        """Return for each letter where it can stand, as a set of bits, when each begins a word or follows the one before.
+        """Return for each letter where it can stand, as bits, when each begins a word or follows the one before.
 
         Empty when there is no such way through the name.
         """
+        if self._first(name, own) is None:
+            return []
         starts = _starts(name, own)
-        reached, sets = -1, []
-        for letter in self._letters:
+        reached = -1
+        sets: list[int] = []
+        for letter in self.letters:
             here, at = 0, name.find(letter, own)
             while at >= 0:
                 here |= 1 << at
@@ -104,13 +112,10 @@ class Word:
         return sets
 
 
-_BOUNDARY = re.compile(r"(?<![^\W_])[^\W_]|(?<=[^\W\d_])\d")
-
-
 def _starts(name: str, own: int) -> int:
     """Return the places at which words begin, as bits; a number behind letters is a word too."""
     bits = 0
-    for found in _BOUNDARY.finditer(name, own):
+    for found in _STARTS.finditer(name, own):
         bits |= 1 << found.start()
     return bits
 
@@ -134,9 +139,15 @@ def _walked_back(sets: list[int]) -> list[int]:
     return places[::-1]
 
 
-def words_of(search: str) -> list[str]:
-    """Return the words of a search as they are compared, each once."""
-    return list(dict.fromkeys(folded(search).split()))
+def words_of(search: str) -> list[Word]:
+    """Return the words of a search, each once."""
+    return [Word(letters) for letters in dict.fromkeys(folded(search).split())]
+
+
+def matched(name: str, own: int, words: Iterable[Word]) -> tuple[int, ...]:
+    """Return which characters of a name that matches the words stand for, ascending."""
+    low = folded(name)
+    return tuple(sorted({at for word in words for at in word.places(low, own)}))
 
 
 class Names:
@@ -147,17 +158,16 @@ class Names:
         self._names = names
         self._owns = owns
         self._folded: list[str] | None = None
-        self._last: tuple[list[str], list[int]] = ([], [])
+        self._last: tuple[list[Word], list[int]] = ([], [])
 
-    def ranked(self, search: str) -> list[tuple[int, int]]:
+    def ranked(self, words: list[Word]) -> list[tuple[int, int]]:
         """Return rank and place of every name that matches all words, in the order of the names; 0 is the best."""
         if self._folded is None:
             self._folded = [folded(name) for name in self._names]
-        words = words_of(search)
         before, among = self._last
-        narrower = before and all(any(word.startswith(old) for word in words) for old in before)
+        narrower = before and all(any(word.letters.startswith(old.letters) for word in words) for old in before)
         places: Sequence[int] = among if narrower else range(len(self._names))
-        found = list(self._matching([Word(word) for word in words], places, self._folded))
+        found = list(self._matching(words, places, self._folded))
         self._last = words, [place for _, place in found]
         return found
 
@@ -179,10 +189,4 @@ class Names:
 
 def is_scattered(rank: int) -> bool:
     """Say whether a rank of one or several words is that of letters found here and there."""
-    return rank >= SCATTERED * _KINDS
-
-
-def matched(name: str, own: int, search: str) -> list[int]:
-    """Return which characters of a name the words of a search stand for, ascending."""
-    low = folded(name)
-    return sorted({at for word in words_of(search) for at in Word(word).places(low, own)})
+    return rank >= _FAR

@@ -253,6 +253,10 @@ class Keys(Protocol):
         """Where `keep` will put a key: `the keyring` or `config.toml`, as far as is known without loading anything."""
         ...
 
+    def look_where(self) -> str:
+        """Return the same for certain; may load and ask the system's keyring, so it is called in a thread."""
+        ...
+
     def places(self) -> Sequence[KeyPlace]:
         """Every provider that needs a key, in the order of preference."""
         ...

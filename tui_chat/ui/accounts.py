@@ -3,7 +3,7 @@
 Settled figures come from the store when something changed; what runs now is added on top at each frame.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from decimal import Decimal
 
@@ -15,9 +15,10 @@ from tui_chat.core.errors import ChatError
 from tui_chat.core.format import Spent, cost, total
 from tui_chat.core.message import BlobPart
 from tui_chat.core.model import Model
-from tui_chat.core.pricing import Cost
+from tui_chat.core.pricing import Cost, cost_of
 from tui_chat.core.record import record
 from tui_chat.core.services import Services
+from tui_chat.core.usage import CountedUsage, Usage
 from tui_chat.ui.screens.status import context_gauge
 from tui_chat.ui.sessions import Session
 from tui_chat.ui.theme import Glyphs
@@ -56,6 +57,8 @@ class Sending:
     model: Model
     prompt: str
     attachments: tuple[BlobPart, ...]
+    others: tuple[Model, ...] = ()
+    """Further models that it goes to."""
 
     @property
     def large(self) -> bool:
@@ -77,6 +80,8 @@ class Counted:
     tokens: int
     price: Cost
     earlier: Earlier | None
+    others: tuple[Cost, ...] = ()
+    """What the same input costs at the further models."""
 
 
 class Accounts:
@@ -125,7 +130,7 @@ class Accounts:
         if known is not None and (known.model, known.exact) != (session.model, self._services.counter.loaded):
             known = None
         return Sending(session, session.conversation, path, before, session.earlier, known, session.model, prompt,
-                       session.attachments)  # fmt: skip
+                       session.attachments, session.others)  # fmt: skip
 
     def count(self, sending: Sending) -> Counted:
         """Count what a send would put in, history and attachments included; may run in another thread.
@@ -141,7 +146,10 @@ class Accounts:
             sending.attachments,
             earlier_tokens=earlier.tokens if earlier is not None else 0,
         )
-        return Counted(tokens, price, earlier)
+        # not counted again for each vocabulary: they differ by less than the estimate does
+        used, now = CountedUsage(Usage(tokens, 0), "estimated", ("input_tokens",)), self._services.clock.now()
+        others = tuple(cost_of(used, model.price, now) for model in sending.others)
+        return Counted(tokens, price, earlier, others)
 
     def _earlier(self, sending: Sending) -> Earlier:
         """Count what stands before the turns that were read: page by page, and only what is not known."""
@@ -171,10 +179,25 @@ class Accounts:
         if not sending.prompt and not sending.path and not sending.attachments:
             self.to_send = styled("ready", "$fg2")
             return
+        if counted.others:
+            self.to_send = self._to_send_to_all(count, (price, *counted.others))
+            return
         shown = cost(price)
         least = "" if shown in ("$?", "free") or "<" in shown else f"{self._glyphs.at_least} "
         shown = f"play {shown}" if price.play else shown
         self.to_send = joined(styled(f"{count:,} tok in   ", "$fg2"), f"{least}{shown}", styled(" to send", "$fg2"))
+
+    def _to_send_to_all(self, count: int, prices: Sequence[Cost]) -> Content:
+        """Return what sending to several models costs: real money only, where there is any."""
+        real = [price for price in prices if not price.play] or prices
+        known = [price.usd for price in real if price.usd is not None]
+        spent = Spent(
+            sum(known, Decimal(0)), True, len(real) - len(known), len(real), real is prices and prices[0].play
+        )
+        shown = total(spent) if spent.usd or spent.unknown else "free"
+        least = "" if shown in ("$?", "free") or "<" in shown else f"{self._glyphs.at_least} "
+        to_send = styled(f" to send to {len(prices)}", "$fg2")
+        return joined(styled(f"{count:,} tok in   ", "$fg2"), f"{least}{shown}", to_send)
 
     def gauge(self, session: Session) -> Content:
         """Return how full the context would be."""

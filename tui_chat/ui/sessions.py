@@ -10,10 +10,21 @@ from tui_chat.core.message import BlobPart
 from tui_chat.core.model import Model
 from tui_chat.core.ports import ModelCatalog, Store
 from tui_chat.core.record import entity
+from tui_chat.core.usage import Usage
 from tui_chat.ui.streams import Streams
 
 PAGE = 20
 """Turns that are read and shown at once."""
+
+
+def _ended_well(completion: Completion) -> bool:
+    return completion.finish_reason not in ("cancelled", "error", "budget", "interrupted")
+
+
+def _may_follow(turn: Turn) -> bool:
+    """Say whether a queued prompt may follow: the answer that was chosen, or that is gone on from, ended well."""
+    answer = turn.completion(turn.chosen_id) or turn.continued
+    return answer is not None and _ended_well(answer)
 
 
 @entity
@@ -22,6 +33,8 @@ class Session:
 
     conversation: Conversation
     model: Model
+    others: tuple[Model, ...] = ()
+    """Further models that the next prompt goes to at once."""
     path: list[Turn] = field(default_factory=list)
     """The turns in view, from the oldest that was read to the tip."""
     earlier: bool = False
@@ -39,6 +52,22 @@ class Session:
     """The prompt as rewritten so far, while another conversation is in view."""
     unseen: str = ""
     """`done` or `failed` when an answer ended while another conversation was in view."""
+
+    @property
+    def asked(self) -> list[Model]:
+        """The models that the next prompt goes to."""
+        return [self.model, *self.others]
+
+    @property
+    def last_usage(self) -> Usage | None:
+        """What the last answer in view used that ended and is fully known, without what came from a cache."""
+        for turn in reversed(self.path):
+            answers = [turn.chosen, *reversed(turn.completions)]
+            for answer in answers:
+                used = answer.final_usage.usage if answer is not None and answer.final_usage is not None else None
+                if used is not None and used.input_tokens is not None and used.output_tokens:
+                    return Usage(used.input_tokens, used.output_tokens)
+        return None
 
     @property
     def draft_id(self) -> str | None:
@@ -136,11 +165,12 @@ class Sessions:
         """Send a prompt and return its turn, under way; with `in_place_of` it is a branch beside that turn."""
         self._read_all(session)
         before = session.path if in_place_of is None else session.before(in_place_of)
-        turn = self._chat.start_turn(session.conversation, before, prompt, [session.model], attachments=attachments)
+        turn = self._chat.start_turn(session.conversation, before, prompt, session.asked, attachments=attachments)
         if in_place_of is not None:
             turn.siblings = (*(in_place_of.siblings or (in_place_of.id,)), turn.id)
         session.path = [*before, turn]
-        self._start(session, turn, turn.completions[0])
+        for completion in turn.completions:
+            self._start(session, turn, completion)
         return turn
 
     def again(self, session: Session, turn: Turn, model: Model, resumes: Completion | None = None) -> Completion:
@@ -179,13 +209,17 @@ class Sessions:
         session = self._open.get(conversation_id)
         if session is None:
             return None
-        well = completion.finish_reason not in ("cancelled", "error", "budget", "interrupted")
+        well = _ended_well(completion)
         if not in_view:
             session.unseen = "done" if well else "failed"
-        if session.queued is None or self._streams.in_conversation(conversation_id):
+        if session.queued is None:
             return None
-        session.held = not well
-        if not well:
+        session.held = session.held or completion.finish_reason == "cancelled"
+        if self._streams.in_conversation(conversation_id):
+            return None
+        turn = next((turn for turn in session.path if turn.id == completion.turn_id), None)
+        session.held = session.held or not (well if turn is None else _may_follow(turn))
+        if session.held:
             return None
         if not in_view:  # the stored draft holds it too, in case of a crash
             draft = self._store.draft(conversation_id).removeprefix(session.queued).lstrip("\n")

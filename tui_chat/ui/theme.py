@@ -101,6 +101,8 @@ class Glyphs:
     dash: str = "–"
     ellipsis: str = "…"
     more: str = "↓"
+    favourite: str = "●"
+    marked: str = "✓"
 
 
 UNICODE = Glyphs()
@@ -124,4 +126,6 @@ ASCII = Glyphs(
     dash="-",
     ellipsis="...",
     more="v",
+    favourite="*",
+    marked="+",
 )

@@ -110,6 +110,8 @@ class ChatScreen(Screen[None]):
         self.set_class(glyphs is ASCII, "ascii")
         self._asked_to_delete = ""
         self._reads_list = False
+        self._picking = False
+        """The list of models is open over it."""
         self._stopped_at_s = self._status_at_s = float("-inf")
         self._status_stale = True
         """Something else than figures changed since footer and sidebar were drawn."""
@@ -208,6 +210,8 @@ class ChatScreen(Screen[None]):
         return self.has_class("-narrow") or self.has_class("-tiny")
 
     def _place(self) -> str:
+        if self._picking:
+            return "models"
         above = self.pane.list
         places: dict[Widget | None, str] = {
             above: ("row" if self.pane.empty.on_action else "empty") if above is self.pane.empty else "transcript",
@@ -431,12 +435,15 @@ class ChatScreen(Screen[None]):
     async def _pick_models(self, *, comparing: bool) -> None:
         from tui_chat.ui.screens.model_picker import ModelPicker
 
-        session = self.pane.session
+        session, focused = self.pane.session, self.focused
 
         def picked(models: list[Model] | None) -> None:
+            self._picking = False
+            self.set_focus(focused)
+            self._request_status()
             unusable = next((model for model in models or () if model.missing is not None), None)
             if unusable is not None:
-                self.pane.say(f"{unusable.name}: {unusable.missing}")
+                self._offer_key(unusable)
             elif models:
                 self.pane.use_models(models)
 
@@ -446,4 +453,23 @@ class ChatScreen(Screen[None]):
         picker = ModelPicker(
             self._services, chosen, self._glyphs, self._keys, like=session.last_usage, comparing=comparing
         )
+        self._picking = True
+        self.set_focus(None)  # what stands around the box shows neither caret nor bar: the keys go to the box
+        self._request_status()
         await self.app.push_screen(picker, picked)
+
+    def _offer_key(self, model: Model) -> None:
+        """Ask for the key that a model lacks, and use the model then; say what else it lacks."""
+        if not model.needs:
+            self.pane.say(f"{model.name}: {model.missing}")
+            return
+        from tui_chat.ui.screens.key_box import KeyBox, KeyKept
+
+        def kept(key: KeyKept | None) -> None:
+            if key is not None:
+                self.pane.take_key(key.provider, key.words)
+                now = self._services.catalog.resolve(model.name)
+                if now.missing is None:
+                    self.pane.use_models([now])
+
+        _ = self.app.push_screen(KeyBox(self._services.keys, model.provider, self._glyphs), kept)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, ClassVar
 from textual import on
 from textual.app import ComposeResult, SuspendNotSupported
 from textual.binding import BindingType
+from textual.content import Content
 from textual.events import Paste
 from textual.message import Message
 from textual.timer import Timer
@@ -279,10 +280,12 @@ class ConversationPane(CoveredVertical):
         first = text(session.model.short_name, "$fg2")
         if not session.others:
             return first
-        names = Content(", ").join([first, *(text(model.short_name, "$fg2") for model in session.others)])
-        room = self._composer.size.width - self._accounts.to_send.cell_length - 4
-        fits = names.cell_length <= room
-        return names.stylize("$fg2") if fits else joined(first, styled(f" +{len(session.others)}", "$fg2"))
+        names = text(", ".join(model.short_name for model in session.asked), "$fg2")
+        room = max(8, self._composer.size.width - self._accounts.to_send.cell_length - 4)
+        if names.cell_length <= room:
+            return names
+        more = styled(f" +{len(session.others)}", "$fg2")
+        return joined(first.truncate(room - more.cell_length, ellipsis=True), more)
 
     def say(self, words: str, for_s: float = 4) -> None:
         """Say something in passing; it takes the place of what was said before."""
@@ -482,6 +485,9 @@ class ConversationPane(CoveredVertical):
 
     async def _send(self, prompt: str) -> None:
         session = self.session
+        if any(model.missing is not None for model in session.asked):  # a key may have come since
+            session.model, *others = map(self._as_known_now, session.asked)
+            session.others = tuple(others)
         unusable = next((model for model in session.asked if model.missing is not None), None)
         if unusable is not None:
             self.say(f"{unusable.name} cannot be used: {unusable.missing}")

@@ -17,6 +17,7 @@ _TITLES: dict[Place, str] = {
     "prompt": "In the prompt",
     "transcript": "In the transcript",
     "conversations": "In the list of conversations",
+    "models": "In the list of models",
 }
 
 

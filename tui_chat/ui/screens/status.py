@@ -50,10 +50,14 @@ def footer_keys(now: Situation, overrides: dict[str, str]) -> list[tuple[str, st
             return [*([stop] if now.running else []), *_answer_keys(now, overrides), ("tab", "next"), commands]
         case "conversations":
             return [("enter", "open"), ("type", "filter"), key("chat.delete", "delete"), ("esc", "back"), commands]
+        case "models":
+            return [("enter", "use"), ("esc", "close")]
         case "filter":
             return [("enter", "open"), ("↓", "list"), ("esc", "back")]
         case "empty":
             return [("↑↓", "model"), ("enter", "start"), model, commands]
+        case "row":
+            return [("↑↓", "move"), ("enter", "open"), model, commands]
     if now.cursor is not None and now.cursor.state is State.PAUSED and not now.has_text:
         return [key("prompt.send", "go on"), stop, commands]
     keys = [stop] if now.running else []
