@@ -16,6 +16,7 @@ from tui_chat.catalog.presets import PRESETS
 from tui_chat.catalog.table import load_table
 from tui_chat.config.values import Config
 from tui_chat.core.budget import SpendLimit
+from tui_chat.core.calibration import Calibrator, Sample
 from tui_chat.core.chat import Chat
 from tui_chat.core.counter import Clock
 from tui_chat.core.errors import StorageError
@@ -158,6 +159,7 @@ class Ground:
             per_answer_usd=self.config.budget.per_answer_usd,
             run_limit=run_limit,
             keep_text=keep_text,
+            calibrator=calibrator(store),
         )
 
     def services(self, store: Store, providers: Providers) -> Services:
@@ -185,6 +187,21 @@ class Ground:
             cache_folder=str(self.home.cache),
             notes=self.notes,
         )
+
+
+def calibrator(store: Store) -> Calibrator:
+    """Return what the history taught about the counts of each model; a history that cannot be read taught nothing."""
+
+    def read(provider: str, model_id: str) -> list[Sample]:
+        try:
+            return store.samples(provider, model_id)
+        except StorageError:
+            return []
+
+    def keep(provider: str, model_id: str, sample: Sample) -> None:
+        store.save_sample(provider, model_id, sample)
+
+    return Calibrator(read, keep)
 
 
 def user_files() -> Home:

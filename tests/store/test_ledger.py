@@ -5,6 +5,7 @@ from datetime import timedelta, timezone
 from decimal import Decimal
 
 from tests.store.made import MODEL, NOON, answer, chat_named, finish, opened, said, stream, turn_in
+from tui_chat.core.calibration import KEPT, Sample
 from tui_chat.core.completion import Completion
 from tui_chat.core.errors import ProviderError
 from tui_chat.core.events import Waiting
@@ -164,3 +165,16 @@ def test_an_attempt_that_was_answered_and_then_refused_costs_nothing(store, path
     store.save_completion(chat.id, refused).result()
     assert [(c["state"], c["cost_usd"]) for c in charges(path)] == [("settled", "0")] * 2
     assert store.spent_in(chat.id).usd == 0
+
+
+def test_samples_of_each_model_are_kept_the_last_ones_of_each_kind(store, path):
+    for n in range(KEPT + 5):
+        store.save_sample("work", "a", Sample("output", 100 + n, 120))
+        store.save_sample("work", "b", Sample("first", 50, 60 + n))
+    store.save_sample("work", "a", Sample("first", 10, 20))
+    kept = store.samples("work", "a")
+    assert kept == [*(Sample("output", 100 + n, 120) for n in range(5, KEPT + 5)), Sample("first", 10, 20)]
+    assert len(store.samples("work", "b")) == KEPT
+    assert store.samples("other", "a") == []
+    store.close()
+    assert opened(path).samples("work", "a") == kept

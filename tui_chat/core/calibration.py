@@ -73,9 +73,9 @@ class Calibrator:
         self._keep = keep
         self._samples: dict[tuple[str, str], dict[Kind, deque[Sample]]] = {}
 
-    def output(self, provider: str, model_id: str, counted: int) -> int:
-        """Return what an answer of so many counted tokens is billed as, as far as we know."""
-        return round(counted * self._ratio(provider, model_id, "output"))
+    def output_ratio(self, provider: str, model_id: str) -> float:
+        """Return billed tokens of an answer per counted one, as far as we know."""
+        return self._ratio(provider, model_id, "output")
 
     def grown_input(self, provider: str, model_id: str, reported: int, growth: int) -> int:
         """Return the tokens of a prompt that is `growth` counted ones longer than the last, which was reported."""

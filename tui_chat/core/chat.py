@@ -13,8 +13,9 @@ from dataclasses import replace
 from decimal import Decimal
 
 from tui_chat.core.budget import SpendLimit
+from tui_chat.core.calibration import Calibrator, Sample
 from tui_chat.core.completion import COUNTED_AT_ONCE, Completion
-from tui_chat.core.context import joined_text, messages_before, prompt_message, unanswered
+from tui_chat.core.context import joined_text, messages_before, prompt_message, reported_before, unanswered
 from tui_chat.core.conversation import Conversation, Turn, title_from
 from tui_chat.core.counter import Clock, TokenCounter
 from tui_chat.core.errors import ChatError, StorageError
@@ -39,6 +40,8 @@ PARTIAL_INTERVAL_S = 0.4
 """How long text may wait for the disk; with the writer's own delay well under the promised half second."""
 PARTIAL_AT_ONCE = 1024 * 1024
 """Characters of one write: SQLite holds each several times."""
+_FRAME = 3
+"""Tokens around a whole prompt, for the reply that it asks for."""
 _LIMIT_INTERVAL_S = 0.02
 _SAVE_WAIT_S = 2.0
 
@@ -58,6 +61,7 @@ class Chat:
         per_answer_usd: float | None = None,
         run_limit: SpendLimit | None = None,
         keep_text: bool = True,
+        calibrator: Calibrator | None = None,
     ) -> None:
         self._providers = providers
         self._store = store
@@ -66,6 +70,7 @@ class Chat:
         self._per_answer_usd = per_answer_usd
         self._run_limit = run_limit
         self._keep_text = keep_text
+        self._calibrator = calibrator or Calibrator()
         self._loading: asyncio.Task[None] | None = None
 
     def new_conversation(self, model: Model | None = None, system_prompt: str | None = None) -> Conversation:
@@ -99,7 +104,7 @@ class Chat:
             attachments=attachments,
         )
         before = messages_before(path, conversation.system_prompt)
-        turn.completions = [self._pending(conversation, turn, model, before) for model in models]
+        turn.completions = [self._pending(conversation, path, turn, model, before) for model in models]
         if left_out := unanswered(path):
             plural = "turns without an answer were" if left_out > 1 else "turn without an answer was"
             for completion in turn.completions:
@@ -129,10 +134,11 @@ class Chat:
         view at once; the next prompt goes on from it when it has ended with text.
         """
         before = messages_before(path, conversation.system_prompt)
-        completion = self._pending(conversation, turn, model, before)
+        completion = self._pending(conversation, path, turn, model, before)
         if resumes is not None and completion.request is not None:
             completion.resumes_id = resumes.id
             completion.request = replace(completion.request, partial=joined_text(turn, resumes))
+            completion.added_to, completion.added = None, ()
         turn.completions.append(completion)
         turn.chosen_id = completion.id
         conversation.updated_at = self._clock.now()
@@ -141,11 +147,21 @@ class Chat:
             turn.saved = self._store.start_completion(conversation, completion)
         return completion
 
-    def _pending(self, conversation: Conversation, turn: Turn, model: Model, before: Sequence[Message]) -> Completion:
+    def _pending(
+        self,
+        conversation: Conversation,
+        path: Sequence[Turn],
+        turn: Turn,
+        model: Model,
+        before: Sequence[Message],
+    ) -> Completion:
         params = {**model.params, **conversation.params}
         completion = Completion(new_id(), turn.id, model, self._clock.now(), params=params, running=True)
         messages = (*before, prompt_message(turn))
         completion.request = Request(model, messages, params, retry_now=asyncio.Event())
+        if (reported := reported_before(path, model)) is not None:
+            completion.added_to, answer = reported
+            completion.added = (answer, messages[-1])
         limits = " and ".join(limit.words for limit in self._limits())
         price = model.price
         if limits and (price is None or not price.known or price.usd_rate is None):
@@ -167,6 +183,7 @@ class Chat:
         exact_input = self._counter.loaded
         try:
             completion.start(clock(), self._counter, None)
+            completion.output_ratio = self._calibrator.output_ratio(completion.model.provider, completion.model.id)
             self._start_loading()
             completion.input_estimate = await self._input_tokens(completion)
             await self._saved(turn, completion)
@@ -202,6 +219,7 @@ class Chat:
                 self._store.save_completion(conversation.id, completion)
             else:
                 self._store.save_charge(completion)
+            self._learn(completion)
 
     async def _run(
         self, conversation: Conversation, completion: Completion, paint: Paint, partial: "_PartialWriter"
@@ -260,9 +278,39 @@ class Chat:
         request = completion.request
         if request is None:
             return None
-        if sum(m.size for m in request.messages) < 20_000:
-            return self.prompt_tokens(request)
-        return await asyncio.to_thread(self.prompt_tokens, request)
+        model, base, exact = request.model, completion.added_to, self._counter.loaded
+        counted = Request(model, completion.added, {}) if base is not None else request
+        if sum(m.size for m in counted.messages) < 20_000:
+            count = self.prompt_tokens(counted)
+        else:
+            count = await asyncio.to_thread(self.prompt_tokens, counted)
+        if base is not None:
+            count -= _FRAME  # the report has that of the reply already
+        completion.added_count = count if exact else None
+        return self._billed_input(model, base, count)
+
+    def _billed_input(self, model: Model, base: int | None, count: int) -> int:
+        """Return what a prompt will be counted as: `count` more than `base`, where that was reported."""
+        if base is None:
+            return self._calibrator.first_input(model.provider, model.id, count)
+        return self._calibrator.grown_input(model.provider, model.id, base, count)
+
+    def _learn(self, completion: Completion) -> None:
+        """Take what the provider reported of a whole answer as samples of how it counts."""
+        usage, model = completion.usage, completion.model
+        if usage.source != "reported" or not self._counter.loaded or model.scripted:
+            return
+        sent, answered, thought = usage.usage.input_tokens, usage.usage.output_tokens, usage.usage.reasoning_tokens
+        pictures = completion.request is not None and any(m.has_pictures for m in completion.request.messages)
+        if sent is not None and completion.added_count is not None and not pictures:
+            base = completion.added_to
+            grown = Sample("first", completion.added_count, sent)
+            if base is not None:
+                grown = Sample("input", completion.added_count, sent - base)
+            self._calibrator.learn(model.provider, model.id, grown)
+        if answered is not None:
+            counted = completion.counted_visible if thought is not None else completion.counted_output
+            self._calibrator.learn(model.provider, model.id, Sample("output", counted, answered - (thought or 0)))
 
     def prompt_tokens(self, request: Request) -> int:
         """Return our count of a request: the text of each message plus the frame around it.
@@ -271,7 +319,7 @@ class Chat:
         """
         texts = [part.text for message in request.messages for part in message.parts]
         texts += [request.partial] if request.partial else []
-        frame = 3 + 4 * (len(request.messages) + bool(request.partial))
+        frame = _FRAME + 4 * (len(request.messages) + bool(request.partial))
         if not self._counter.loaded:  # an estimate is the same in every encoding, and to ask which loads a library
             return frame + sum(self._counter.count(text) for text in texts)
         encoding = request.model.encoding or self._counter.encoding_for(request.model.id)
@@ -292,11 +340,13 @@ class Chat:
         `earlier_tokens` is what stands before a path that is not whole. Nothing is taken as cached, so the cost is an
         upper bound of the input and a lower bound of the answer.
         """
-        messages = (
-            *messages_before(path, conversation.system_prompt),
-            Message("user", (*attachments, TextPart(prompt))),
-        )
-        count = self.prompt_tokens(Request(model, messages, {})) + earlier_tokens
+        said = Message("user", (*attachments, TextPart(prompt)))
+        if (reported := reported_before(path, model)) is not None:
+            base, answer = reported
+            count = self._billed_input(model, base, self.prompt_tokens(Request(model, (answer, said), {})) - _FRAME)
+        else:
+            messages = (*messages_before(path, conversation.system_prompt), said)
+            count = self._billed_input(model, None, self.prompt_tokens(Request(model, messages, {})) + earlier_tokens)
         counted = CountedUsage(Usage(count, 0), "estimated", ("input_tokens",))
         return count, cost_of(counted, model.price, self._clock.now())
 

@@ -29,6 +29,7 @@ from tui_chat.core.events import (
     UsageUpdate,
     Waiting,
 )
+from tui_chat.core.message import Message
 from tui_chat.core.model import Model, Params
 from tui_chat.core.pricing import NOTHING, Cost, cost_of
 from tui_chat.core.record import entity
@@ -208,7 +209,15 @@ class Completion:
     paused: bool = False
     """Held for a verdict by the user; nothing is read from the server meanwhile."""
     input_estimate: int | None = None
-    """Our count of the prompt."""
+    """What we take the prompt for."""
+    added_to: int | None = None
+    """What the provider reported of the prompt before, where this one only adds to it."""
+    added: tuple[Message, ...] = ()
+    """What it adds then."""
+    added_count: int | None = None
+    """Our count of what it adds, or of the whole prompt where nothing was reported before; `None` = not exact."""
+    output_ratio: float = 1.0
+    """Billed tokens for one that we count, see `calibration.py`; fixed for the answer, so that no figure goes back."""
     sent: bool = False
     """True when the request may have reached the model: from then on stopping can cost money."""
     sent_on: bool = True
@@ -316,7 +325,7 @@ class Completion:
         known, estimated = reported, []
         if known.input_tokens is None and self.input_estimate is not None:
             known, estimated = known.updated(Usage(input_tokens=self.input_estimate)), ["input_tokens"]
-        counted = self.counted_output
+        counted = self.estimated_output
         if known.output_tokens is None or (self._outgrown and counted > known.output_tokens):
             known = known.updated(Usage(output_tokens=counted))
             estimated.append("output_tokens")
@@ -336,6 +345,19 @@ class Completion:
             return 0
         encoding = self.model.encoding or self._counter.encoding_for(self.model.id)
         return sum(count.tokens(self._counter, encoding) for count in self._counts)
+
+    @property
+    def estimated_output(self) -> int:
+        """What the provider will probably count for everything generated so far."""
+        return round(self.counted_output * self.output_ratio)
+
+    @property
+    def counted_visible(self) -> int:
+        """Our own count of what was generated besides reasoning."""
+        if self._counts is None or self._counter is None:
+            return 0
+        encoding = self.model.encoding or self._counter.encoding_for(self.model.id)
+        return self._counts[0].tokens(self._counter, encoding) + self._counts[2].tokens(self._counter, encoding)
 
     @property
     def counted_reasoning(self) -> int | None:

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from tui_chat.core.completion import Completion
 from tui_chat.core.conversation import Turn, path_continued
 from tui_chat.core.message import Message, Part, TextPart
+from tui_chat.core.model import Model
 from tui_chat.core.seam import joined
 
 
@@ -50,6 +51,24 @@ def messages_before(path: Sequence[Turn], system_prompt: str | None) -> list[Mes
         if completion.sent_on:
             messages += [prompt_message(turn), Message.of("assistant", text)]
     return messages
+
+
+def reported_before(path: Sequence[Turn], model: Model) -> tuple[int, Message] | None:
+    """Return what a model's provider reported as input of the last prompt of a path, and the answer to it.
+
+    `None` when the next prompt is not simply that one with the answer and a little more: another model answered,
+    something was left out, or nothing was reported.
+    """
+    through = path_continued(path)
+    if not through or any(completion is not None and completion.discarded for _, completion in through):
+        return None
+    turn, last = through[-1]
+    if last is None or last.running or last.model.name != model.name or last.resumes_id is not None:
+        return None
+    text, counted = joined_text(turn, last), last.usage
+    if not goes_along(last, text) or "input_tokens" in counted.estimated or counted.usage.input_tokens is None:
+        return None
+    return counted.usage.input_tokens, Message.of("assistant", text)
 
 
 def unanswered(path: Sequence[Turn]) -> int:

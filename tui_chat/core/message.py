@@ -44,6 +44,11 @@ class Message:
         return sum(len(p.text) if isinstance(p, TextPart) else len(p.data) for p in self.parts)
 
     @property
+    def has_pictures(self) -> bool:
+        """True when it holds what no text count covers: pictures, PDFs and the like."""
+        return any(isinstance(part, BlobPart) and not part.media_type.startswith("text/") for part in self.parts)
+
+    @property
     def text(self) -> str:
         """The text parts joined; blobs are left out."""
         return "\n\n".join(part.text for part in self.parts if isinstance(part, TextPart))

@@ -5,6 +5,7 @@ from concurrent.futures import Future
 from datetime import datetime
 from typing import Protocol
 
+from tui_chat.core.calibration import Sample
 from tui_chat.core.completion import Completion
 from tui_chat.core.conversation import Conversation, Listing, ListingChanges, Page, Turn
 from tui_chat.core.errors import StorageError
@@ -114,6 +115,14 @@ class Store(Protocol):
 
     def save_favourites(self, names: Sequence[str]) -> Future[None]:
         """Keep the whole list of marked models."""
+        ...
+
+    def samples(self, provider: str, model_id: str) -> list[Sample]:
+        """What a provider reported of a model beside our own counts, the oldest first."""
+        ...
+
+    def save_sample(self, provider: str, model_id: str, sample: Sample) -> Future[None]:
+        """Keep a sample; of each kind only the last ones."""
         ...
 
     def spent_since(self, since: datetime) -> Spent:

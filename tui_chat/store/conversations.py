@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 
+from tui_chat.core.calibration import Sample
 from tui_chat.core.completion import Completion
 from tui_chat.core.conversation import Conversation, Listing, ListingChanges, Page, Turn
 from tui_chat.core.counter import Clock
@@ -21,7 +22,7 @@ from tui_chat.core.format import Spent
 from tui_chat.core.ids import new_id
 from tui_chat.core.message import BlobPart
 from tui_chat.core.record import entity
-from tui_chat.store import ledger, listing, marks, paths, presence, recovery, rows
+from tui_chat.store import ledger, listing, marks, paths, presence, recovery, rows, samples
 from tui_chat.store.database import Database
 from tui_chat.store.rows import Columns
 
@@ -246,6 +247,11 @@ class SQLiteStore:
         with self._database.reading() as connection:
             return marks.favourite_models(connection)
 
+    def samples(self, provider: str, model_id: str) -> list[Sample]:
+        """What a provider reported of a model beside our own counts, the oldest first."""
+        with self._database.reading() as connection:
+            return list(samples.samples_of(connection, provider, model_id))
+
     def spent_since(self, since: datetime) -> Spent:
         """What all charges since an aware time amount to, play money left out."""
         with self._database.reading() as connection:
@@ -262,6 +268,10 @@ class SQLiteStore:
         """Keep the whole list of marked models."""
         kept = list(names)
         return self._database.write(lambda connection: marks.save_favourites(connection, kept))
+
+    def save_sample(self, provider: str, model_id: str, sample: Sample) -> Future[None]:
+        """Keep a sample."""
+        return self._database.write(lambda connection: samples.save_sample(connection, provider, model_id, sample))
 
     def start_turn(self, conversation: Conversation, turn: Turn) -> Future[None]:
         """Write conversation, turn and its pending completions; done when it is on disk."""

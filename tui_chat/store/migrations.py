@@ -181,8 +181,23 @@ def _second(connection: sqlite3.Connection) -> None:
         connection.execute(f"CREATE TRIGGER {name} AFTER {event} BEGIN {note.format(row=row)} END")
 
 
+def _third(connection: sqlite3.Connection) -> None:
+    """What providers reported beside our own counts: the last of each kind for each model."""
+    connection.execute(
+        """CREATE TABLE samples (
+            n INTEGER PRIMARY KEY,
+            provider TEXT NOT NULL,
+            model TEXT NOT NULL,
+            kind TEXT NOT NULL,
+            raw INTEGER NOT NULL,
+            reported INTEGER NOT NULL
+        )"""
+    )
+    connection.execute("CREATE INDEX samples_model ON samples (provider, model, kind, n)")
+
+
 Migration = Callable[[sqlite3.Connection], None]
-MIGRATIONS: tuple[Migration, ...] = (_first, _second)
+MIGRATIONS: tuple[Migration, ...] = (_first, _second, _third)
 LATEST = len(MIGRATIONS)
 
 
