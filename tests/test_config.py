@@ -102,6 +102,11 @@ def test_the_contracts_example_is_read_exactly():
     assert read.ui.keys == {"chat.cancel": "escape"}
 
 
+@pytest.mark.parametrize("url", ["", "https://example.org/prices.json?v=1", "http://127.0.0.1:8000/prices.json"])
+def test_a_price_table_may_be_fetched(url):
+    assert parse_config(f'[prices]\nurl = "{url}"\n', FILE).prices.url == url
+
+
 def test_the_printed_defaults_are_toml_that_says_the_defaults():
     assert parse_config(defaults_text(), FILE) == Config()
 
@@ -158,7 +163,10 @@ def test_the_tokenizers_are_those_that_come_with_us():
         ("[budget]\nper_chat_usd = 5", "line 2: budget.per_chat_usd is not obeyed yet"),
         ("[budget]\nmonthly_usd = 5", "line 2: budget.monthly_usd is not obeyed yet"),
         ('[budget]\nunknown_price = "refuse"', "line 2: budget.unknown_price is not obeyed yet"),
-        ('[prices]\nurl = "https://x"', "line 2: prices.url is not obeyed yet"),
+        ('[prices]\nurl = "prices.json"', "line 2: prices.url must be a URL"),
+        ('[prices]\nurl = "file:///etc/passwd"', "line 2: prices.url must be a URL"),
+        ('[prices]\nurl = "https://me:secret@h/p.json"', "line 2: prices.url must not hold a key"),
+        ("[prices]\nurl = 3", "line 2: prices.url must be text"),
         ('[budget]\nper_answer_usd = 1e999', "budget.per_answer_usd must be a number of at most"),
         ('[models."a/b"]\ninput_per_mtok = 1e400', "must be a number of at most"),
         ("[providers.a]\nparams = { x = 1e999 }", "providers.a.params.x must be text, a number"),

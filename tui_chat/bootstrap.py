@@ -3,6 +3,8 @@
 It knows all rooms but the screen. What is slow to import (httpx, sqlite3) is imported where it is first needed.
 """
 
+import asyncio
+import json
 import os
 import time
 from collections.abc import Callable, Mapping
@@ -11,17 +13,19 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tui_chat.cache_files import read_json, write_json
 from tui_chat.catalog.catalog import Catalog, ModelOverride
 from tui_chat.catalog.presets import PRESETS
-from tui_chat.catalog.table import load_table
+from tui_chat.catalog.table import check_table, load_table
 from tui_chat.config.values import Config
 from tui_chat.core.budget import SpendLimit
 from tui_chat.core.calibration import Calibrator, Sample
 from tui_chat.core.chat import Chat
 from tui_chat.core.counter import Clock
-from tui_chat.core.errors import StorageError
+from tui_chat.core.errors import ProviderError, StorageError
 from tui_chat.core.ports import Providers, Store
 from tui_chat.core.record import record
+from tui_chat.core.safe_text import one_line
 from tui_chat.core.services import Services
 from tui_chat.key_store import KeyStore
 from tui_chat.log_file import log_to
@@ -71,7 +75,7 @@ class Ground:
 
         With `defaults` the configuration is not read: for looking around where it is broken.
         """
-        home = find_home(environ)
+        home, clock = find_home(environ), SystemClock()
         config = Config() if defaults else _configured(home.config)
         secrets = Secrets()
         log_to(home, secrets)
@@ -93,7 +97,7 @@ class Ground:
                 for name, each in config.models.items()
             },
             PRESETS,
-            load_table(),
+            load_table(clock.now().date(), _kept_prices(home, config.prices.url)),
             demo_models(),
             default_model=config.default_model,
             compare_models=config.compare_models,
@@ -103,7 +107,6 @@ class Ground:
         notes = [note for each in plans for note in each.notes]
         notes += [f"{home.config}: {line}" for line in catalog.unknown_names()]
         endpoints = tuple(each.endpoint for each in plans)
-        clock = SystemClock()
         counter = TiktokenCounter()
         return cls(home, config, catalog, endpoints, secrets, clock, counter, tuple(notes), plans, keyring, lists)
 
@@ -126,21 +129,51 @@ class Ground:
 
     def providers(self) -> "KeyedProviders":
         """Return the providers; their connections belong to the event loop that uses them first."""
-        network = self.config.network
         return KeyedProviders(
             {endpoint.provider: endpoint for endpoint in self.endpoints},
-            Network(
-                network.connect_timeout_s,
-                network.first_token_timeout_s,
-                network.read_timeout_s,
-                network.max_retries,
-                proxy=network.proxy,
-                ca_file=network.ca_file,
-            ),
+            self._network(),
             self.secrets,
             self.counter.count,
             stop_keys=tuple(each.key.stop for each in self.plans),
         )
+
+    def _network(self) -> Network:
+        network = self.config.network
+        return Network(
+            network.connect_timeout_s,
+            network.first_token_timeout_s,
+            network.read_timeout_s,
+            network.max_retries,
+            proxy=network.proxy,
+            ca_file=network.ca_file,
+        )
+
+    async def renew_prices(self) -> str | None:
+        """Fetch the price table of `prices.url`, if there is one; return why it is not used, as one line.
+
+        Nothing takes the place of the table in use before all of it was looked at.
+        """
+        url, now = self.config.prices.url, self.clock.now()
+        if not url:
+            return None
+        from tui_chat.providers.client import fetch_document
+
+        try:
+            document = await fetch_document("prices.url", url, self._network())
+        except ProviderError as failed:
+            return f"{failed.message}; the prices stay as they are"
+        try:
+            fetched = json.loads(document)
+        except (ValueError, RecursionError):
+            return "what stands at prices.url is no JSON; the prices stay as they are"
+        try:
+            check_table(fetched, load_table(now.date(), _kept_prices(self.home, url)), now.date())
+        except ValueError as bad:
+            return f"the table at prices.url {one_line(str(bad), 200)}; the prices stay as they are"
+        kept = {"fetched": now.isoformat(), "url": url, "table": fetched}
+        await asyncio.to_thread(write_json, _prices_file(self.home), kept)
+        self.catalog.take_table(load_table(now.date(), fetched))
+        return None
 
     def model_lists(self, providers: ProviderSet) -> ProviderLists:
         """Return what asks the providers for their models."""
@@ -162,13 +195,14 @@ class Ground:
             calibrator=calibrator(store),
         )
 
-    def services(self, store: Store, providers: Providers) -> Services:
+    def services(self, store: "SQLiteStore", providers: Providers) -> Services:
         """Return what the screen is handed."""
         asked = providers if isinstance(providers, ProviderSet) else self.providers()
         lists = self.model_lists(asked)
         return Services(
             chat=self.chat(providers, store),
             store=store,
+            usage=store,
             catalog=self.catalog,
             counter=self.counter,
             clock=self.clock,
@@ -214,6 +248,16 @@ def config_reference() -> str:
     from tui_chat.config.file import defaults_text
 
     return defaults_text()
+
+
+def _prices_file(home: Home) -> Path:
+    return home.cache / "prices.json"
+
+
+def _kept_prices(home: Home, url: str) -> object:
+    """Return the price table that was fetched from this address, `None` when there is none."""
+    kept = read_json(_prices_file(home)) if url else None
+    return kept.get("table") if isinstance(kept, dict) and kept.get("url") == url else None
 
 
 def _configured(file: Path) -> Config:

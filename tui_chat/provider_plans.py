@@ -60,6 +60,7 @@ def plan(
         needs = preset.base_url_env
         missing = f"set {needs} to your own address, or base_url in [providers.{name}] of config.toml"
     local = preset.local and is_loopback(base_url)
+    at_home = not said.base_url or local  # what holds at the vendor's address need not hold at another
     own = "no key needed" if local else "config.toml"
     entry = ProviderEntry(
         id=name,
@@ -71,6 +72,8 @@ def plan(
         found="config.toml" if configured and not key.source else key.source or own,
         title=preset.title or name,
         local=local,
+        stops_billing=preset.stops_billing if at_home else "unknown",
+        stops_source=preset.stops_source if at_home else "",
         configured=configured,
         models=said.models,
         first=preset.first,
@@ -80,7 +83,6 @@ def plan(
         currency=said.pricing.currency,
         usd_rate=said.pricing.usd_rate,
     )
-    at_home = not said.base_url  # what holds at the vendor's address need not hold at another
     endpoint = Endpoint(
         name,
         kind,
@@ -92,6 +94,7 @@ def plan(
         headers=dict(said.headers),
         list_url=preset.list_url if at_home else "",
         check_path=preset.check_path if at_home else "",
+        bill_path=preset.bill_path,
         prefill=preset.prefill,
         known_models=lambda: known_models(name),
         refusals=_refusals(home.cache / "refused.json", f"{name} {base_url}"),

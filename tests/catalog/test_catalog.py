@@ -1,6 +1,7 @@
 """Which models there are, what they cost, and which is meant."""
 
 from dataclasses import replace
+from datetime import date
 from decimal import Decimal
 
 import pytest
@@ -13,7 +14,7 @@ from tui_chat.core.model import Model
 from tui_chat.core.pricing import Price
 from tui_chat.providers.registry import WIRE_FORMATS
 
-TABLE = load_table()
+TABLE = load_table(date(2026, 11, 21))
 DEMO = [Model("demo", name, "demo", scripted=True, price=Price(play=True)) for name in ("quick", "thinker", "rambler")]
 
 
@@ -133,6 +134,49 @@ def test_a_reseller_has_the_list_when_told_so():
     assert price.source == "list"
     assert catalog(like).resolve("work/deepseek/deepseek-chat").price is not None
     assert catalog(like).resolve("work/nobody-knows-it").price is None
+
+
+def test_a_reseller_multiplies_everything_that_is_charged():
+    like = entry("work", like_list=True, multiplier=Decimal("0.5"))
+    tiered = catalog(like).resolve("work/gemini-2.5-pro").price
+    assert tiered is not None
+    (tier,) = tiered.tiers
+    assert (tier.input_per_mtok, tier.output_per_mtok) == (Decimal("1.25"), Decimal("7.5"))
+    assert tier.cached_input_per_mtok == Decimal("0.125")
+    with_a_fee = catalog(like).resolve("work/sonar").price
+    assert with_a_fee is not None
+    assert with_a_fee.per_request == Decimal("0.0025")
+
+
+def test_the_list_price_is_that_of_who_made_a_model_and_not_of_who_also_sells_it():
+    like = catalog(entry("work", like_list=True))
+    assert "llama-3.3-70b" in TABLE["cerebras"]
+    assert like.resolve("work/llama-3.3-70b").price is None
+    assert like.resolve("work/groq/llama-3.3-70b-versatile").price is None
+    found = like.resolve("work/deepseek-v3.2").price
+    assert found is not None
+    assert found.input_per_mtok == Decimal("0.28"), "not what a reseller's guide prints"
+
+
+def test_a_dated_name_costs_what_its_model_costs():
+    model = catalog().resolve("openai/gpt-4.1-2025-04-14")
+    assert model.price == catalog().resolve("openai/gpt-4.1").price
+    assert (model.id, model.context_window) == ("gpt-4.1-2025-04-14", 1_047_576)
+    assert "openai/gpt-4.1-2025-04-14" not in names(catalog().known())
+
+
+def test_another_table_holds_from_then_on():
+    there = catalog(entry("openai", missing=None))
+    before = there.version
+    assert "openai/gpt-4.1" in names(there.known())
+    newer = {"version": 1, "as_of": "2026-11", "rows": {"openai": {"gpt-9": {"input": "1", "output": "2"}}}}
+    there.take_table(load_table(date(2026, 11, 21), newer))
+    assert there.version > before
+    price = there.resolve("openai/gpt-9").price
+    assert price is not None
+    assert (price.output_per_mtok, price.source) == (Decimal(2), "fetched")
+    assert "openai/gpt-9" in names(there.known())
+    assert there.resolve("anthropic/claude-opus-5").price is None
 
 
 def test_a_currency_without_a_rate_is_never_converted():

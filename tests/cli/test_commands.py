@@ -1,5 +1,6 @@
 """The other commands, from outside."""
 
+import copy
 import json
 import os
 import pty
@@ -8,10 +9,13 @@ import stat
 import subprocess
 import sys
 from decimal import Decimal
+from pathlib import Path
+from typing import Any
 
 import pytest
 
-from tests.loopback import chat_stream, reply
+import tui_chat
+from tests.loopback import Drop, Head, LoopbackServer, Split, Stall, chat_stream, reply
 from tui_chat import __version__
 from tui_chat.commands.models import count_of
 from tui_chat.config.file import parse_config
@@ -114,6 +118,137 @@ def test_a_projection_starts_with_the_cheapest_and_says_how_many_times_dearer_th
     sonnet = next(line for line in lines if line.startswith("anthropic/claude-sonnet-4-5"))
     assert "$150.00  ×35.7" in sonnet
     assert lines[-1].startswith("demo/")
+
+
+def test_the_projection_of_a_slow_answer_names_what_the_guides_print(program):
+    lines = program.run("models", "--all", "--project", "10M").out.splitlines()
+    for name, costs in (
+        ("deepseek/deepseek-v3.2", "$4.20"),
+        ("anthropic/claude-sonnet-4-5", "$150.00"),
+        ("holysheep/deepseek-v3.2", "$4.20"),
+        ("holysheep/gemini-2.5-flash", "$25.00"),
+        ("holysheep/gpt-4.1", "$80.00"),
+        ("holysheep/claude-sonnet-4.5", "$150.00"),
+    ):
+        line = next(line for line in lines if line.startswith(f"{name} "))
+        assert f" {costs} " in line, line
+
+
+# prices that are fetched
+
+TABLE = json.loads((Path(tui_chat.__file__).parent / "catalog" / "table.json").read_text())
+
+
+def newer(output: str = "7.25") -> dict[str, Any]:
+    """Return our own table with one price changed."""
+    table: dict[str, Any] = copy.deepcopy(TABLE)
+    table["rows"]["openai"]["gpt-4.1"]["output"] = output
+    return table
+
+
+def gpt(ended) -> tuple[float, str]:
+    model = next(each for each in json.loads(ended.out) if each["model"] == "openai/gpt-4.1")
+    return model["output_per_mtok"], model["price_source"]
+
+
+@pytest.fixture
+def prices(program, server):
+    """Configure a price table at the server, which has none yet."""
+    program.environ["OPENAI_API_KEY"] = "sk-of-openai"
+    program.configure(f'[prices]\nurl = "{server.base_url}/prices.json"\n[providers.openai]\nmodels = ["gpt-4.1"]\n')
+    return program
+
+
+def test_a_fetched_price_table_is_used_from_then_on_by_every_command(prices, server):
+    server.always("/prices.json", reply(200, newer()))
+    assert gpt(prices.run("models", "--json")) == (8.0, "bundled"), "nothing is fetched unasked"
+    assert server.lookups == []
+    ended = prices.run("models", "--refresh", "--json")
+    assert (gpt(ended), ended.err) == ((7.25, "fetched"), "")
+    (lookup,) = [each for each in server.lookups if each.path.endswith("/prices.json")]
+    assert "sk-of-openai" not in str(lookup.headers)
+    assert not any(name.lower() in ("authorization", "x-api-key", "cookie") for name in lookup.headers)
+    kept = prices.home / "cache" / "prices.json"
+    assert stat.S_IMODE(kept.stat().st_mode) == 0o600
+    assert {"fetched", "url", "table"} == json.loads(kept.read_text()).keys()
+    assert gpt(prices.run("models", "--json")) == (7.25, "fetched")
+    assert len(server.lookups) == 1
+    assert '"price_source": "fetched"' in prices.run("models", "--all", "--json").out
+
+
+def test_a_fetched_price_table_is_there_without_a_network(prices):
+    with LoopbackServer() as server:
+        server.always("/prices.json", reply(200, newer()))
+        prices.configure(f'[prices]\nurl = "{server.base_url}/prices.json"\n[providers.openai]\nmodels = ["gpt-4.1"]\n')
+        assert gpt(prices.run("models", "--refresh", "--json")) == (7.25, "fetched")
+    assert gpt(prices.run("models", "--json")) == (7.25, "fetched")
+    offline = prices.run("models", "--json", "--refresh")
+    assert gpt(offline) == (7.25, "fetched")
+    assert offline.err.startswith("warning: prices.url cannot be reached at http://127.0.0.1:")
+    assert offline.err.count("\n") == 1
+
+
+def test_a_newer_table_takes_the_place_of_one_that_was_fetched(prices, server):
+    for output, figure in (("7.25", 7.25), ("6", 6.0)):
+        server.always("/prices.json", reply(200, newer(output)))
+        assert gpt(prices.run("models", "--refresh", "--json")) == (figure, "fetched")
+
+
+WRONG_TABLES = {
+    "no answer": (reply(500, "out of order"), "prices.url answered 500"),
+    "not there": (reply(404, {"detail": "no"}), "prices.url answered 404"),
+    "a redirect": (reply(302, b"", {"Location": "/v1/elsewhere.json"}), "a redirect to"),
+    "a page": (reply(200, "<html>Sign in</html>"), "is no JSON"),
+    "half of it": (reply(200, json.dumps(TABLE)[:5000]), "is no JSON"),
+    "nested": (reply(200, "[" * 100_000), "is no JSON"),
+    "no text": (reply(200, b"\xff\xfe{}"), "is no JSON"),
+    "no table": (reply(200, {"gpt-4.1": {"input_cost_per_token": 2e-06}}), "is no price table"),
+    "another version": (reply(200, newer() | {"version": 2}), "is of version 2"),
+    "an old one": (reply(200, newer() | {"as_of": "2025-12"}), "older than the one in use"),
+    "a wrong figure": (reply(200, newer("-7")), "openai/gpt-4.1: output is no price"),
+    "a few rows": (
+        reply(200, newer() | {"rows": {"openai": TABLE["rows"]["openai"]}, "aliases": {}}),
+        "less than half",
+    ),
+    "cut off": ([Head(200, {"Content-Length": "90000"}, chunked=False), b'{"version": 1', Drop()], "prices.url"),
+    "endless": ([Head(200), Split(b" " * (17 << 20), 1 << 20), Stall()], "has more than 16,777,216 bytes"),
+}
+
+
+@pytest.mark.parametrize("name", WRONG_TABLES)
+def test_a_price_table_that_is_wrong_replaces_nothing(prices, server, name):
+    script, said = WRONG_TABLES[name]
+    server.always("/elsewhere.json", reply(200, newer("5")))
+    server.always("/prices.json", script)
+    ended = prices.run("models", "--refresh", "--json")
+    assert gpt(ended) == (8.0, "bundled")
+    assert ended.err.startswith("warning: ")
+    assert said in ended.err
+    assert ended.err.count("\n") == 1
+    assert not (prices.home / "cache" / "prices.json").exists()
+    server.always("/prices.json", reply(200, newer()))
+    assert gpt(prices.run("models", "--refresh", "--json")) == (7.25, "fetched")
+    server.always("/prices.json", script)
+    assert gpt(prices.run("models", "--refresh", "--json")) == (7.25, "fetched"), "the one in use stays"
+
+
+@pytest.mark.parametrize("damage", ["", "{", "[]", '{"url": 3}', '{"url": "URL", "table": {"version": 1, "rows": []}}'])
+def test_a_damaged_price_table_in_the_cache_is_passed_over(prices, server, damage):
+    server.always("/prices.json", reply(200, newer()))
+    prices.run("models", "--refresh")
+    kept = prices.home / "cache" / "prices.json"
+    kept.write_text(damage.replace("URL", f"{server.base_url}/prices.json"))
+    ended = prices.run("models", "--json")
+    assert (gpt(ended), ended.err) == ((8.0, "bundled"), "")
+
+
+def test_without_its_address_a_fetched_table_is_not_used(prices, server):
+    server.always("/prices.json", reply(200, newer()))
+    prices.run("models", "--refresh")
+    prices.configure('[providers.openai]\nmodels = ["gpt-4.1"]\n')
+    assert gpt(prices.run("models", "--json")) == (8.0, "bundled")
+    prices.configure('[prices]\nurl = "http://127.0.0.1:9/other.json"\n[providers.openai]\nmodels = ["gpt-4.1"]\n')
+    assert gpt(prices.run("models", "--json")) == (8.0, "bundled")
 
 
 @pytest.mark.parametrize(

@@ -114,10 +114,14 @@ class MemoryStore:
     log: list[str] = field(default_factory=list)
     saved: list[Saved] = field(default_factory=list)
     partials: list[str] = field(default_factory=list)
+    lengths: list[int] = field(default_factory=list)
     partial_came: asyncio.Event = field(default_factory=asyncio.Event)
 
     def port(self) -> Store:
         return cast("Store", self)
+
+    def finished_lengths(self, provider: str, model_id: str) -> list[int]:
+        return self.lengths
 
     def start_turn(self, conversation: Conversation, turn: Turn) -> Future[None]:
         self.log.append("turn")

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from tests.core.doubles import NOON, PRICE
 from tui_chat.core.format import cost as shown
-from tui_chat.core.pricing import UNKNOWN_COST, Cost, Price, Tier, Window, cost_of
+from tui_chat.core.pricing import UNKNOWN_COST, Cost, Price, Tier, Window, cost_of, stale_month
 from tui_chat.core.usage import CountedUsage, Usage
 
 D = Decimal
@@ -76,6 +76,37 @@ def test_above_a_tier_the_whole_request_moves_to_its_prices():
     assert dollars(price, 200_001, 1000) == D("1.200006") + D("0.0225")
     assert dollars(price, 400_001, 1000) == D("3.600009") + D("0.09")
     assert dollars(price, 300_000, 0, 300_000) == 0, "a cached price of zero is a price"
+
+
+def test_a_tier_may_have_its_own_price_for_writing_to_the_cache():
+    price = replace(FULL, tiers=(Tier(200_000, D(6), D("22.5"), None, D("7.5")),))
+    assert dollars(price, 200_001, 0, 0, 200_001) == D("1.5000075")
+    assert dollars(price, 200_000, 0, 0, 200_000) == D("0.75")
+    assert Price.from_record(price.record()) == price
+    without = replace(FULL, tiers=(Tier(200_000, D(6), D("22.5")),))
+    assert "cache_write_per_mtok" not in str(without.record()["tiers"]), "as rows of before have it"
+    assert Price.from_record(without.record()) == without
+
+
+@pytest.mark.parametrize(
+    ("as_of", "now", "month"),
+    [
+        ("2025-12", "2026-06-29", None),  # 180 days behind the month's last
+        ("2025-12", "2026-06-30", "2025-12"),
+        ("2026-02", "2026-08-27", None),
+        ("2026-02", "2026-08-28", "2026-02"),
+        ("2025-12-01", "2026-05-30", None),
+        ("2025-12-01", "2026-05-31", "2025-12"),
+        ("2027-01", "2026-06-29", None),
+        ("", "2026-06-29", None),
+        (None, "2026-06-29", None),
+        ("last month", "2026-06-29", None),
+        ("9999-12", "2026-06-29", None),
+    ],
+)
+def test_figures_of_half_a_year_ago_are_shown_with_their_month(as_of, now, month):
+    at = datetime.fromisoformat(now).replace(tzinfo=UTC)
+    assert replace(FULL, as_of=as_of).stale(at) == stale_month(as_of, at) == month
 
 
 def test_a_fee_per_request_is_added_once():

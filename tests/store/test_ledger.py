@@ -11,6 +11,7 @@ from tui_chat.core.errors import ProviderError
 from tui_chat.core.events import Waiting
 from tui_chat.core.format import Spent, total
 from tui_chat.core.pricing import Price
+from tui_chat.core.savings import Saved
 from tui_chat.core.usage import Usage
 
 ONE_DOLLAR = replace(MODEL, price=Price(Decimal(1000), Decimal(0), source="config"))
@@ -178,3 +179,27 @@ def test_samples_of_each_model_are_kept_the_last_ones_of_each_kind(store, path):
     assert store.samples("other", "a") == []
     store.close()
     assert opened(path).samples("work", "a") == kept
+
+
+def test_what_a_stop_saved_is_kept_with_the_answer_and_the_charge(store, path):
+    chat = chat_named()
+    turn = turn_in(chat, "a", (ONE_DOLLAR,))
+    store.start_turn(chat, turn)
+    stopped = turn.completions[0]
+    finish(stopped, reason="cancelled")
+    stopped.saved = Saved(Decimal("0.0012"), None)
+    store.save_completion(chat.id, stopped).result()
+    (loaded,) = store.path(chat.id)[0].completions
+    assert loaded.saved == stopped.saved
+    assert (charges(path)[0]["saved_typical"], charges(path)[0]["saved_ceiling"]) == ("0.0012", None)
+
+
+def test_the_lengths_of_finished_answers_are_those_of_this_model(store):
+    chat = chat_named()
+    for n in range(3):
+        said(store, chat, str(n), model=ONE_DOLLAR)
+    said(store, chat, "other", model=replace(ONE_DOLLAR, id="b"))
+    lengths = store.finished_lengths(ONE_DOLLAR.provider, ONE_DOLLAR.id)
+    assert len(lengths) == 3
+    assert all(length > 0 for length in lengths)
+    assert store.finished_lengths("other", ONE_DOLLAR.id) == []

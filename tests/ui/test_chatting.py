@@ -5,6 +5,7 @@ import threading
 from textual.events import Paste
 
 from tests.loopback import Head, Reset, Stall, WaitFor, chat_chunk, chat_stream, chat_usage, reply, seen
+from tui_chat.core import chat
 from tui_chat.core.completion import State
 from tui_chat.ui.widgets.empty_state import SAMPLE_PROMPT
 
@@ -301,6 +302,21 @@ async def test_the_rest_of_a_cut_answer_is_joined_to_it_in_place(program):
     assert [message["role"] for message in second] == ["user", "assistant", "user"]
     assert second[:1] == first
     assert second[1]["content"] == "It jumps over the la"
+
+
+async def test_a_stopped_answer_settles_when_its_bill_comes_late(program, monkeypatch):
+    monkeypatch.setattr(chat, "BILL_WAITS_S", (0.0,))
+    bill = {"total_cost": 0.0042, "native_tokens_prompt": 900, "native_tokens_completion": 77}
+    program.server.always("/generation", reply(200, {"data": bill}))
+    program.server.enqueue(endless("One two three"))
+    program.config = program.config.replace("[providers.work]", '[providers.openrouter]\napi_key = "sk-or-1"')
+    program.config = program.config.replace("work/a", "openrouter/a")
+    async with program.running() as driver:
+        await driver.ask("hello")
+        await driver.until(lambda: driver.shows("One two three"))
+        await driver.press("escape")
+        await driver.until(lambda: driver.idle and driver.shows("77 tok") and driver.shows("$0.0042"))
+        assert driver.answers[0].finish_reason == "cancelled"
 
 
 async def test_what_a_model_says_is_never_markup_nor_a_control(program):

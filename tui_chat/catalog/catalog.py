@@ -10,16 +10,19 @@ import difflib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import field, replace
 from decimal import Decimal
+from typing import Literal
 from urllib.parse import urlsplit
 
 from tui_chat.catalog.presets import Preset
 from tui_chat.catalog.table import Row
 from tui_chat.core.errors import ConfigurationError
 from tui_chat.core.model import ListedModel, Model, Params
-from tui_chat.core.pricing import Price
+from tui_chat.core.pricing import Price, Tier
 from tui_chat.core.record import record
 
 DEMO = "demo"
+_HOSTS = frozenset(("groq", "together", "fireworks", "cerebras", "siliconflow", "holysheep"))
+"""They sell models of others: what they charge is nobody's list price."""
 _NOTHING = Price(input_per_mtok=Decimal(0), output_per_mtok=Decimal(0), source="local")
 """What a server on this machine charges."""
 
@@ -43,6 +46,10 @@ class ProviderEntry:
     """Its name for people."""
     local: bool = False
     """A server on this machine that charges nothing."""
+    stops_billing: Literal["yes", "no", "unknown"] = "unknown"
+    """Whether closing the connection ends the bill."""
+    stops_source: str = ""
+    """Who says so."""
     configured: bool = False
     """The user named it in config.toml."""
     models: tuple[str, ...] = ()
@@ -84,8 +91,8 @@ class Catalog:
         """`lists` returns what a provider's own list was when it was last asked; it is called when that is needed."""
         self._entries = {entry.id: entry for entry in entries}
         self._overrides = overrides
-        self._vendors = {_host(p.base_url): name for name, p in presets.items() if p.vendor and name in table}
-        self._table = table
+        self._presets = presets
+        self._use_table(table)
         self._demo = {model.name: model for model in demo}
         self._default_model = default_model
         self._compare_models = compare_models
@@ -114,6 +121,15 @@ class Catalog:
         """Put an entry in the place of the one with its id: a key came."""
         self._entries[entry.id] = entry
         self._changed()
+
+    def take_table(self, table: Mapping[str, Mapping[str, Row]]) -> None:
+        """Look prices up in another table from now on."""
+        self._use_table(table)
+        self._changed()
+
+    def _use_table(self, table: Mapping[str, Mapping[str, Row]]) -> None:
+        self._table = table
+        self._vendors = {_host(p.base_url): name for name, p in self._presets.items() if p.vendor and name in table}
 
     def entry(self, provider: str) -> ProviderEntry | None:
         return self._entries.get(provider)
@@ -289,6 +305,8 @@ class Catalog:
             needs=entry.needs,
             missing=entry.refused or entry.missing,
             found=found,
+            stops_billing=entry.stops_billing,
+            stops_source=entry.stops_source,
         )
 
     def _scripted(self, entry: ProviderEntry, model_id: str) -> Model:
@@ -305,12 +323,12 @@ class Catalog:
         return self._table[vendor].get(model_id) if vendor else None
 
     def _listed_row(self, model_id: str) -> Row | None:
-        """Return the one list price that a reseller's name of a model can mean."""
+        """Return the one list price that a reseller's name of a model can mean: that of who made the model."""
         vendor, _, rest = model_id.partition("/")
-        if rest and vendor in self._table:
-            return self._table[vendor].get(rest)
-        fits = [rows[model_id] for rows in self._table.values() if model_id in rows]
-        fits = [row for row in fits if row.price.source == "bundled"]  # not what another reseller's guide prints
+        makers = {name: rows for name, rows in self._table.items() if name not in _HOSTS}
+        if rest and vendor in makers:
+            return makers[vendor].get(rest)
+        fits = [row for rows in makers.values() if (row := rows.get(model_id)) is not None]
         return fits[0] if len(fits) == 1 else None
 
 
@@ -331,8 +349,20 @@ def _charged(entry: ProviderEntry, price: Price | None) -> Price | None:
             cached_input_per_mtok=_times(price.cached_input_per_mtok, by),
             cache_write_per_mtok=_times(price.cache_write_per_mtok, by),
             reasoning_per_mtok=_times(price.reasoning_per_mtok, by),
+            per_request=_times(price.per_request, by),
+            tiers=tuple(_tier_times(tier, by) for tier in price.tiers),
         )
     return replace(price, currency=entry.currency, usd_rate=_rate(entry, entry.currency)) if entry.currency else price
+
+
+def _tier_times(tier: Tier, by: Decimal) -> Tier:
+    return Tier(
+        tier.above_tokens,
+        tier.input_per_mtok * by,
+        tier.output_per_mtok * by,
+        _times(tier.cached_input_per_mtok, by),
+        _times(tier.cache_write_per_mtok, by),
+    )
 
 
 def _times(figure: Decimal | None, by: Decimal) -> Decimal | None:

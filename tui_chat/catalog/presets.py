@@ -48,6 +48,8 @@ class Preset:
     """Where the list of models is, where it is not the dialect's place."""
     check_path: str = ""
     """What to GET to try a key, where the list of models is open to everybody."""
+    bill_path: str = ""
+    """What to GET for the bill of one answer, with `{id}` for its id."""
     prefill: bool = False
     """It goes on with an answer that was begun for it (for the dialects that leave that to the server)."""
     stops_billing: Literal["yes", "no", "unknown"] = "unknown"
@@ -113,6 +115,7 @@ PRESETS: Mapping[str, Preset] = {
         prices_page="openrouter.ai/models",
         first="openai/gpt-4.1",
         check_path="/key",
+        bill_path="/generation?id={id}",
         prefill=True,
         stops_billing="unknown",
         stops_source="it depends on the upstream, openrouter.ai/docs, 2026-11",

@@ -6,6 +6,7 @@ Apart from the front: without arguments there is nothing to read, and the app st
 import argparse
 import sys
 from collections.abc import Callable, Sequence
+from datetime import date
 from decimal import Decimal, InvalidOperation
 from functools import partial
 from typing import NoReturn
@@ -15,6 +16,7 @@ from tui_chat.commands.output import say, write_text
 from tui_chat.core.errors import ConfigurationError
 
 Run = Callable[[], int]
+_MOST_DAYS = 100_000
 
 
 class _Parser(argparse.ArgumentParser):
@@ -73,6 +75,16 @@ def _parser() -> argparse.ArgumentParser:
     models.add_argument("--project", type=_count, metavar="10M", help="what so many output tokens cost")
     models.set_defaults(load=_models)
 
+    usage = commands.add_parser("usage", help="what was spent, by day, model, conversation or provider")
+    usage.add_argument("--by", choices=("day", "model", "conversation", "provider"), default="day")
+    since = usage.add_mutually_exclusive_group()
+    since.add_argument("--since", type=_day, metavar="YYYY-MM-DD", help="only from this day on")
+    since.add_argument("--days", type=_days, metavar="N", help="only the last N days, today included")
+    form = usage.add_mutually_exclusive_group()
+    form.add_argument("--json", action="store_true")
+    form.add_argument("--csv", action="store_true")
+    usage.set_defaults(load=_usage)
+
     export = commands.add_parser("export", help="write conversations as JSON or markdown")
     export.add_argument("ids", nargs="*", metavar="ID")
     export.add_argument("--all", action="store_true", help="every conversation")
@@ -97,7 +109,7 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-_LATER = ("usage", "compare", "serve")
+_LATER = ("compare", "serve")
 
 
 def _conversation(parser: argparse.ArgumentParser, default: object = argparse.SUPPRESS) -> None:
@@ -134,6 +146,19 @@ def _count(text: str) -> int:
         raise argparse.ArgumentTypeError(str(wrong)) from None
 
 
+def _day(text: str) -> date:
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is no day, such as 2026-01-31") from None
+
+
+def _days(text: str) -> int:
+    if not text.isdecimal() or not 1 <= int(text[:6]) <= _MOST_DAYS:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number of days, such as 30")
+    return int(text[:6])
+
+
 # what loads a command
 
 
@@ -164,9 +189,14 @@ def _ask(options: argparse.Namespace) -> Run:
 def _models(options: argparse.Namespace) -> Run:
     from tui_chat.commands.models import models
 
-    return partial(
-        models, known=options.all, as_json=options.json, project=options.project, refresh=options.refresh
-    )
+    return partial(models, known=options.all, as_json=options.json, project=options.project, refresh=options.refresh)
+
+
+def _usage(options: argparse.Namespace) -> Run:
+    from tui_chat.commands.usage import Form, usage
+
+    form: Form = "json" if options.json else "csv" if options.csv else "table"
+    return partial(usage, options.by, form, since=options.since, days=options.days)
 
 
 def _export(options: argparse.Namespace) -> Run:

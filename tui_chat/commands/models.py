@@ -45,20 +45,21 @@ def models(*, known: bool, as_json: bool, project: int | None, refresh: bool = F
 
 
 async def _refresh(ground: Ground) -> list[str]:
-    """Ask every provider that can be used for its list; return why some did not answer, a line each.
+    """Fetch the prices, and ask every provider that can be used for its list; return what went wrong, a line each.
 
     A server on this machine that nobody configured is no failure when it is not there.
     """
     async with aclosing(ground.providers()) as providers:
         lists = ground.model_lists(providers)
-        await asyncio.gather(lists.refresh(everything=True), lists.find_local())
+        prices, *_ = await asyncio.gather(ground.renew_prices(), lists.refresh(everything=True), lists.find_local())
     configured = ground.config.providers
     entries = ground.catalog
-    return [
+    failed = [
         words
         for name, words in lists.failures.items()
         if name in configured or ((entry := entries.entry(name)) is not None and not entry.local)
     ]
+    return [prices, *failed] if prices else failed
 
 
 def _projected(model: Model, tokens: int) -> tuple[Decimal | None, Decimal | None]:

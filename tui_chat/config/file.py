@@ -5,7 +5,7 @@ default is absence. The reader, the check for unknown keys and `config --default
 forgotten; defaults stand once, in the dataclasses.
 
 What no part of the program obeys yet is refused where silence would cost money or a promise (limits per chat, day and
-month; a price table to fetch) and accepted where nothing is lost by it (`warn_at` has nothing to warn of meanwhile).
+month) and accepted where nothing is lost by it (`warn_at` has nothing to warn of meanwhile).
 """
 
 import re
@@ -64,6 +64,7 @@ class _Key:
 
 
 _Keys = Mapping[str, _Key]
+_LONGEST_CURRENCY = 8
 
 
 def _read_table(value: object, at: Place, keys: _Keys) -> dict[str, Any]:
@@ -162,6 +163,38 @@ def _theme(value: object, at: Place) -> str:
     return name
 
 
+def _own_currency(value: object, at: Place) -> str:
+    code = text(value, at).strip()
+    if len(code) > _LONGEST_CURRENCY or not code.isprintable():
+        raise at.wrong('the code of a currency, such as "EUR"')
+    return code.upper()
+
+
+def _rate(value: object, at: Place) -> Decimal:
+    rate = decimal(value, at)
+    if not rate:
+        raise at.wrong("a number above 0: how much of the currency one USD is")
+    return rate
+
+
+def _ui(value: object, at: Place) -> UISettings:
+    settings = UISettings(**_read_table(value, at, _UI))
+    if bool(settings.currency) != (settings.currency_rate is not None):
+        there, lacking = ("currency", "currency_rate") if settings.currency else ("currency_rate", "currency")
+        said = at / there
+        raise said.error(f"{said.name} needs {(at / lacking).name} beside it: nothing is converted at a guessed rate")
+    return settings
+
+
+def _document_url(value: object, at: Place) -> str:
+    """Read an address to which no key is sent, or none."""
+    if value == "":
+        return ""
+    if isinstance(value, str) and "@" in value.partition("://")[2].partition("/")[0]:
+        raise at.error(f"{at.name} must not hold a key: it is asked for without one")
+    return base_url(value, at)
+
+
 def _table(make: Callable[..., object], keys: Callable[[], _Keys]) -> Reader:
     return lambda value, at: make(**_read_table(value, at, keys()))
 
@@ -196,6 +229,7 @@ _TIER: _Keys = {
     "above_tokens": _Key(whole(1), ""),
     "input_per_mtok": _Key(decimal, ""),
     "cached_input_per_mtok": _Key(decimal, ""),
+    "cache_write_per_mtok": _Key(decimal, ""),
     "output_per_mtok": _Key(decimal, ""),
 }
 _WINDOW: _Keys = {"utc": _Key(word, ""), "days": _Key(text, ""), "factor": _Key(decimal, "")}
@@ -241,13 +275,17 @@ _BUDGET: _Keys = {
     ),
     "per_answer_tokens": _Key(whole(1), 'the limit that holds with unknown_price = "tokens"'),
 }
-_PRICES: _Keys = {"url": _Key(not_yet(text, ""), "where to fetch the price table; empty = built in only (so far)")}
+_PRICES: _Keys = {
+    "url": _Key(_document_url, "where `models --refresh` fetches the table from; empty = built in only"),
+}
 _UI: _Keys = {
     "theme": _Key(_theme, "textual-dark, textual-light, or another theme of Textual"),
     "enter": _Key(one_of("send", "newline"), "what Enter does in the prompt: send | newline"),
     "glyphs": _Key(one_of("unicode", "ascii"), "unicode | ascii, for terminals that draw some glyphs too wide"),
     "stop_after_tokens": _Key(whole(0), "above 0: pause an answer there for a verdict"),
     "render_interval_ms": _Key(whole(10, 5000), "shortest time between two paints of a running answer"),
+    "currency": _Key(_own_currency, "totals are shown in this one too, such as EUR; empty = in USD only"),
+    "currency_rate": _Key(_rate, "units of it for one USD", "0.92"),
 }
 _TOP: _Keys = {
     "default_model": _Key(word, "the model of a new conversation", '"openai/gpt-4.1"'),
@@ -258,7 +296,7 @@ _TOP: _Keys = {
     "network": _Key(_table(Network, lambda: _NETWORK), ""),
     "budget": _Key(_table(Budget, lambda: _BUDGET), ""),
     "prices": _Key(_table(Prices, lambda: _PRICES), ""),
-    "ui": _Key(_table(UISettings, lambda: _UI), ""),
+    "ui": _Key(_ui, ""),
     "keys": _Key(_bindings, ""),
 }
 _TABLES: Mapping[str, _Keys] = {

@@ -7,16 +7,17 @@ stays open after a cancel and the model goes on billing.
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import aclosing
 from dataclasses import replace
 from decimal import Decimal
+from statistics import median
 
 from tui_chat.core.budget import SpendLimit
 from tui_chat.core.calibration import Calibrator, Sample
 from tui_chat.core.completion import COUNTED_AT_ONCE, Completion
-from tui_chat.core.context import joined_text, messages_before, prompt_message, reported_before, unanswered
-from tui_chat.core.conversation import Conversation, Turn, title_from
+from tui_chat.core.context import goes_along, joined_text, messages_before, prompt_message, reported_before, unanswered
+from tui_chat.core.conversation import Conversation, Turn, path_continued, title_from
 from tui_chat.core.counter import Clock, TokenCounter
 from tui_chat.core.errors import ChatError, StorageError
 from tui_chat.core.events import (
@@ -28,18 +29,22 @@ from tui_chat.core.events import (
     ToolCallDelta,
     Waiting,
 )
+from tui_chat.core.fitting import Excess, excess, room_for_answer
 from tui_chat.core.ids import new_id
 from tui_chat.core.message import BlobPart, Message, TextPart
 from tui_chat.core.model import Model
-from tui_chat.core.ports import Paint, Providers, Store
+from tui_chat.core.ports import LateBilling, Paint, Providers, Store
 from tui_chat.core.pricing import Cost, cost_of
 from tui_chat.core.request import Request
+from tui_chat.core.savings import LEAST_ANSWERS
 from tui_chat.core.usage import CountedUsage, Usage
 
 PARTIAL_INTERVAL_S = 0.4
 """How long text may wait for the disk; with the writer's own delay well under the promised half second."""
 PARTIAL_AT_ONCE = 1024 * 1024
 """Characters of one write: SQLite holds each several times."""
+BILL_WAITS_S = (1.0, 3.0, 10.0, 30.0)
+"""Seconds before each question for a bill that came without its answer; it takes its time to be written."""
 _FRAME = 3
 """Tokens around a whole prompt, for the reply that it asks for."""
 _LIMIT_INTERVAL_S = 0.02
@@ -71,6 +76,9 @@ class Chat:
         self._run_limit = run_limit
         self._keep_text = keep_text
         self._calibrator = calibrator or Calibrator()
+        self._settling: set[asyncio.Task[None]] = set()
+        self.on_settled: Callable[[Completion], None] = lambda _completion: None
+        """Called when the bill of an answer came long after its end."""
         self._loading: asyncio.Task[None] | None = None
 
     def new_conversation(self, model: Model | None = None, system_prompt: str | None = None) -> Conversation:
@@ -212,6 +220,8 @@ class Chat:
             if completion.unreadable:
                 completion.warnings.append(f"{completion.unreadable} unreadable event(s) of the server were skipped")
             completion.end(clock(), reason or "error", error)
+            if reason == "cancelled":
+                completion.reckon_savings(self._usual_output(completion.model))
             if self._run_limit is not None:
                 self._run_limit.reached(completion)  # from here on the run has spent this much on it
             # handed over without awaiting: a second cancel cannot undo it
@@ -220,6 +230,8 @@ class Chat:
             else:
                 self._store.save_charge(completion)
             self._learn(completion)
+            if completion.finish_reason in ("cancelled", "error", "budget"):
+                self._settle_later(conversation, completion)
 
     async def _run(
         self, conversation: Conversation, completion: Completion, paint: Paint, partial: "_PartialWriter"
@@ -295,6 +307,14 @@ class Chat:
             return self._calibrator.first_input(model.provider, model.id, count)
         return self._calibrator.grown_input(model.provider, model.id, base, count)
 
+    def _usual_output(self, model: Model) -> int | None:
+        """Return how long finished answers of a model usually are; `None` when that is not known, or not readable."""
+        try:
+            lengths = self._store.finished_lengths(model.provider, model.id)
+        except StorageError:
+            return None
+        return round(median(lengths)) if len(lengths) >= LEAST_ANSWERS else None
+
     def _learn(self, completion: Completion) -> None:
         """Take what the provider reported of a whole answer as samples of how it counts."""
         usage, model = completion.usage, completion.model
@@ -350,13 +370,73 @@ class Chat:
         counted = CountedUsage(Usage(count, 0), "estimated", ("input_tokens",))
         return count, cost_of(counted, model.price, self._clock.now())
 
+    def excess(
+        self,
+        conversation: Conversation,
+        path: Sequence[Turn],
+        prompt: str,
+        model: Model,
+        attachments: tuple[BlobPart, ...] = (),
+    ) -> Excess | None:
+        """Return what has to be left out of a whole path so that a prompt fits; `None` when it fits, or nobody knows.
+
+        Counts everything, so for a long path call it in a thread.
+        """
+        window = model.context_window
+        if window is None:
+            return None
+        tokens, _ = self.estimate(conversation, path, prompt, model, attachments)
+        longest = {**model.params, **conversation.params}.get("max_tokens")
+        room = room_for_answer(window, longest)
+        if tokens + room <= window:
+            return None
+        sent = []
+        for turn, completion in path_continued(path):
+            if completion is not None and goes_along(completion, text := joined_text(turn, completion)):
+                messages = (prompt_message(turn), Message.of("assistant", text))
+                sent.append((completion, self.prompt_tokens(Request(model, messages, {})) - _FRAME))
+        return excess(tokens, window, room, sent)
+
     def history_tokens(self, turns: Sequence[Turn], following: Turn, model: Model) -> int:
         """Return our count of what some turns of a path put in; `following` is the turn that goes on from the last."""
         both = self.prompt_tokens(Request(model, tuple(messages_before([*turns, following], None)), {}))
         return both - self.prompt_tokens(Request(model, tuple(messages_before([following], None)), {}))
 
+    def _settle_later(self, conversation: Conversation, completion: Completion) -> None:
+        """Ask for the bill of an answer that was cut off, where the provider keeps an account of it."""
+        if (
+            completion.sent
+            and completion.request_id
+            and completion.billed_usd is None
+            and not completion.model.scripted
+        ):
+            task = asyncio.create_task(self._settle(conversation, completion, completion.request_id))
+            self._settling.add(task)
+            task.add_done_callback(self._settling.discard)
+
+    async def _settle(self, conversation: Conversation, completion: Completion, request_id: str) -> None:
+        try:
+            provider = self._providers.provider(completion.model)
+            if not isinstance(provider, LateBilling):
+                return
+            for wait_s in BILL_WAITS_S:
+                await asyncio.sleep(wait_s)
+                bill = await provider.bill_of(request_id)
+                if bill is not None:
+                    completion.settle(*bill)
+                    if self._keep_text:
+                        self._store.save_completion(conversation.id, completion)
+                    else:
+                        self._store.save_charge(completion)
+                    self.on_settled(completion)
+                    return
+        except ChatError:
+            return  # the estimate stands
+
     async def aclose(self) -> None:
         """Close idle connections; nothing may be running."""
+        for task in self._settling:
+            task.cancel()
         await self._providers.aclose()
 
     def _start_loading(self) -> None:

@@ -34,6 +34,7 @@ from tui_chat.core.model import Model, Params
 from tui_chat.core.pricing import NOTHING, Cost, cost_of
 from tui_chat.core.record import entity
 from tui_chat.core.request import Request
+from tui_chat.core.savings import Saved, saved_by_stopping
 from tui_chat.core.usage import CountedUsage, Usage, UsageSource
 
 COUNTED_AT_ONCE = 16 * 1024
@@ -192,6 +193,8 @@ class Completion:
     final_usage: CountedUsage | None = None
     """Set once the answer ended, and for answers from the history."""
     final_cost: Cost | None = None
+    saved: Saved | None = None
+    """What stopping it kept from being spent."""
     finish_reason: FinishReason | None = None
     error: ChatError | None = None
     model_served: str | None = None
@@ -305,6 +308,21 @@ class Completion:
         self.final_usage = self.usage
         self.final_cost = self.cost  # of that usage: another look could count more
         self.running, self.paused, self.waiting = False, False, None
+
+    def settle(self, usage: Usage, billed_usd: Decimal) -> None:
+        """Take what the provider said long after the end: it stands in place of our estimate."""
+        known = (self.final_usage or self.usage).usage.updated(usage).checked()
+        self.billed_usd = billed_usd
+        self.final_usage = CountedUsage(known, "reported")
+        self.final_cost = cost_of(self.final_usage, self.model.price, self.created_at, billed_usd)
+
+    def reckon_savings(self, usual: int | None) -> None:
+        """Work out what a stop saved; `usual` is the median length of finished answers by this model."""
+        if self.finish_reason != "cancelled" or not self.sent or self.model.stops_billing == "no":
+            return
+        longest = self.params.get("max_tokens")
+        limit = longest if isinstance(longest, int) and not isinstance(longest, bool) and longest > 0 else None
+        self.saved = saved_by_stopping(self.usage, self.model.price, self.created_at, longest=limit, usual=usual)
 
     @property
     def text(self) -> str:

@@ -1,6 +1,7 @@
 """A model as the user picks it: `provider/model`, what it costs, whether it can be used now."""
 
 from dataclasses import field
+from typing import Literal
 
 from tui_chat.core.pricing import Price
 from tui_chat.core.record import record
@@ -39,6 +40,10 @@ class Model:
     """Why it cannot be used now, as one line that says what to do (`set OPENAI_API_KEY …`); `None` when it can."""
     found: str = ""
     """Where it was found, as a few words: `OPENAI_API_KEY`, `config.toml`, `built in, scripted`."""
+    stops_billing: Literal["yes", "no", "unknown"] = "unknown"
+    """Whether closing the connection ends the bill."""
+    stops_source: str = ""
+    """Who says so."""
     scripted: bool = False
     """True for the built-in demo models: their text is scripted, their money is play money."""
 

@@ -3,7 +3,8 @@
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from concurrent.futures import Future
 from datetime import datetime
-from typing import Protocol
+from decimal import Decimal
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from tui_chat.core.calibration import Sample
 from tui_chat.core.completion import Completion
@@ -13,8 +14,13 @@ from tui_chat.core.events import StreamEvent
 from tui_chat.core.format import Spent
 from tui_chat.core.message import BlobPart
 from tui_chat.core.model import Model
+from tui_chat.core.pricing import Charge
 from tui_chat.core.record import record
 from tui_chat.core.request import Request
+from tui_chat.core.usage import Usage
+
+if TYPE_CHECKING:  # only who shows a report loads one
+    from tui_chat.core.usage_report import By, UsageRow, UsageTable
 
 Paint = Callable[[StreamEvent], Awaitable[None]]
 """Called for every event once it was applied; awaiting it is the stream's back-pressure."""
@@ -30,6 +36,18 @@ class Provider(Protocol):
 
     async def aclose(self) -> None:
         """Close idle connections."""
+        ...
+
+
+@runtime_checkable
+class LateBilling(Protocol):
+    """A provider that can be asked later what an answer cost that ended without its usage."""
+
+    async def bill_of(self, request_id: str) -> tuple[Usage, Decimal] | None:
+        """Return what was used and billed, in USD; `None` when it keeps no such account, or has none yet.
+
+        Raises ProviderError.
+        """
         ...
 
 
@@ -125,12 +143,24 @@ class Store(Protocol):
         """Keep a sample; of each kind only the last ones."""
         ...
 
+    def finished_lengths(self, provider: str, model_id: str) -> list[int]:
+        """Output tokens of the last answers of a model that came to their end, at most fifty."""
+        ...
+
     def spent_since(self, since: datetime) -> Spent:
         """What all charges since an aware time amount to, play money left out."""
         ...
 
     def spent_in(self, conversation_id: str) -> Spent:
         """What all charges of a conversation amount to; play money counts here when nothing else does."""
+        ...
+
+    def charges_in(self, conversation_id: str) -> list[Charge]:
+        """Every charge of a conversation in the order in which they were made, play money too."""
+        ...
+
+    def charges_of(self, completion_id: str) -> list[Charge]:
+        """The charges of one answer, one for each try that may have cost something."""
         ...
 
     def start_turn(self, conversation: Conversation, turn: Turn) -> Future[None]:
@@ -180,6 +210,18 @@ class Store(Protocol):
 
     def close(self, timeout_s: float = 5.0) -> bool:
         """Write what is queued, then close; False when it did not finish in time."""
+        ...
+
+
+class UsageReport(Protocol):
+    """The ledger, added up. Slow over a long history, so it is called in a thread. Raises StorageError."""
+
+    def usage(self, by: "By", since: datetime | None = None) -> "UsageTable":
+        """What all charges since an aware time come to, play money left out; days are local calendar days."""
+        ...
+
+    def daily(self, days: int) -> "tuple[UsageRow, ...]":
+        """The last so many local days, the oldest first, today last; those without a charge too."""
         ...
 
 

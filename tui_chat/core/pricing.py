@@ -5,17 +5,21 @@ cannot rewrite history. `cost_of` is the one place where tokens become money. No
 """
 
 from dataclasses import fields, replace
-from datetime import datetime, time
-from decimal import Decimal
+from datetime import date, datetime, time, timedelta
+from decimal import Context, Decimal, localcontext
 from typing import Any, Literal
 
 from tui_chat.core.record import record
-from tui_chat.core.usage import CountedUsage
+from tui_chat.core.usage import CountedUsage, Usage
 
 CostQuality = Literal["reported", "estimated", "unknown"]
 Record = dict[str, object]
 
-_MILLION = Decimal(1_000_000)
+MILLION = Decimal(1_000_000)
+EXACT = Context(prec=200)
+"""Enough digits for any cost, and any sum of costs, to stay unrounded."""
+STALE_DAYS = 180
+"""Figures older than this are shown with their month."""
 _DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 _DAY_NAMES = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 
@@ -28,6 +32,7 @@ class Tier:
     input_per_mtok: Decimal
     output_per_mtok: Decimal
     cached_input_per_mtok: Decimal | None = None
+    cache_write_per_mtok: Decimal | None = None
 
 
 @record
@@ -111,6 +116,10 @@ class Price:
         charged = (self.input_per_mtok, self.output_per_mtok, self.cached_input_per_mtok, self.cache_write_per_mtok)
         return self.known and not any((*charged, self.reasoning_per_mtok, self.per_request, self.tiers))
 
+    def stale(self, now: datetime) -> str | None:
+        """Return the month of the figures, as `2025-12`, when they are too old at `now` to stand without it."""
+        return stale_month(self.as_of, now)
+
     def record(self) -> Record:
         """Return the price as plain JSON values, decimals as text."""
         plain: Record = {}
@@ -119,7 +128,7 @@ class Price:
             if value is False or value == () or (value is None and field.name != "usd_rate"):
                 continue  # not the zeros: a price of zero is a price
             if field.name == "tiers":
-                plain["tiers"] = [{f.name: _text(getattr(t, f.name)) for f in fields(t)} for t in self.tiers]
+                plain["tiers"] = [_tier_record(tier) for tier in self.tiers]
             elif field.name == "windows":
                 plain["windows"] = [
                     {
@@ -152,6 +161,7 @@ class Price:
                             Decimal(tier["input_per_mtok"]),
                             Decimal(tier["output_per_mtok"]),
                             None if (cached := tier["cached_input_per_mtok"]) is None else Decimal(cached),
+                            None if (write := tier.get("cache_write_per_mtok")) is None else Decimal(write),
                         )
                         for tier in value
                     )
@@ -165,8 +175,45 @@ class Price:
             raise ValueError(f"not a price: {failed!r}") from failed
 
 
+def stale_month(as_of: str | None, now: datetime) -> str | None:
+    """Return the month in `as_of` (`2025-12`, `2025-12-31`) when more than 180 days lie between it and `now`, in UTC.
+
+    A month counts from its last day. `None` when that is not so, or when it is no date.
+    """
+    as_of = as_of or ""
+    try:
+        day = date.fromisoformat(f"{as_of}-01" if len(as_of) == 7 else as_of)
+        if len(as_of) == 7:
+            day = (day + timedelta(days=31)).replace(day=1) - timedelta(days=1)
+    except (ValueError, OverflowError):
+        return None
+    return f"{day:%Y-%m}" if (now.date() - day).days > STALE_DAYS else None
+
+
+def _tier_record(tier: Tier) -> Record:
+    plain = {field.name: _text(getattr(tier, field.name)) for field in fields(tier)}
+    if tier.cache_write_per_mtok is None:
+        del plain["cache_write_per_mtok"]  # which the rows of before do not have
+    return plain
+
+
 def _text(value: object) -> object:
     return str(value) if isinstance(value, Decimal) else value
+
+
+PartName = Literal["input", "cached", "written", "output", "reasoning"]
+
+
+@record
+class Part:
+    """Tokens of an answer that are charged at one price."""
+
+    name: PartName
+    """`input` is what neither came from a cache nor went into one; `output` is without `reasoning` where that is."""
+    tokens: int
+    per_mtok: Decimal
+    stands_in: bool = False
+    """It has no price of its own: that of the input stands in, which is an upper bound."""
 
 
 @record
@@ -182,6 +229,20 @@ class Cost:
     """Where the price came from; `None` when there is none or nothing was charged: only a zero price is `free`."""
     price_as_of: str | None = None
     play: bool = False
+
+
+@record
+class Charge:
+    """One call of an API that cost something, as the ledger has it."""
+
+    completion_id: str
+    attempt: int
+    model: str
+    """As `provider/model`."""
+    usage: Usage
+    at: datetime
+    """When the request was made, aware UTC."""
+    cost: Cost
 
 
 UNKNOWN_COST = Cost(None)
@@ -218,27 +279,48 @@ def cost_of(
     )
 
 
-def _amount(counted: CountedUsage, price: Price, at: datetime | None) -> tuple[Decimal | None, bool]:
-    """Return the amount, and False when a missing cache price made it an upper bound."""
-    usage = counted.usage
-    if usage.input_tokens is None or usage.output_tokens is None:
-        return None, False
+def parts_of(usage: Usage, price: Price) -> tuple[Part, ...]:
+    """Return the tokens of an answer, each with the price it is charged at; no token is in two of them.
+
+    Both token counts and both main prices must be known.
+    """
     price_in, price_out, price_cached = price.input_per_mtok, price.output_per_mtok, price.cached_input_per_mtok
-    assert price_in is not None  # noqa: S101  `known` was asked above
+    price_write = price.cache_write_per_mtok
+    assert price_in is not None  # noqa: S101  `known` was asked before
     assert price_out is not None  # noqa: S101
+    assert usage.input_tokens is not None  # noqa: S101  so was this
+    assert usage.output_tokens is not None  # noqa: S101
     for tier in sorted(price.tiers, key=lambda t: t.above_tokens):
         if usage.input_tokens > tier.above_tokens:
             price_in, price_out = tier.input_per_mtok, tier.output_per_mtok
             price_cached = price_cached if tier.cached_input_per_mtok is None else tier.cached_input_per_mtok
+            price_write = price_write if tier.cache_write_per_mtok is None else tier.cache_write_per_mtok
     cached, written = usage.cached_input_tokens or 0, usage.cache_write_tokens or 0
-    exact = not (cached and price_cached is None) and not (written and price.cache_write_per_mtok is None)
-    p_cached = price_in if price_cached is None else price_cached
-    p_write = price_in if price.cache_write_per_mtok is None else price.cache_write_per_mtok
-    total = max(0, usage.input_tokens - cached - written) * price_in + cached * p_cached + written * p_write
-    reasoning = usage.reasoning_tokens or 0 if price.reasoning_per_mtok is not None else 0
-    total += max(0, usage.output_tokens - reasoning) * price_out + reasoning * (price.reasoning_per_mtok or 0)
-    if at is not None:
-        for window in price.windows:
-            if window.holds(at):
-                total *= window.factor
-    return total / _MILLION + (price.per_request or 0), exact
+    parts = [
+        Part("input", max(0, usage.input_tokens - cached - written), price_in),
+        Part("cached", cached, price_in if price_cached is None else price_cached, stands_in=price_cached is None),
+        Part("written", written, price_in if price_write is None else price_write, stands_in=price_write is None),
+    ]
+    if price.reasoning_per_mtok is None:
+        return (*parts, Part("output", usage.output_tokens, price_out))
+    reasoning = usage.reasoning_tokens or 0
+    parts.append(Part("output", max(0, usage.output_tokens - reasoning), price_out))
+    return (*parts, Part("reasoning", reasoning, price.reasoning_per_mtok))
+
+
+def windows_at(price: Price, at: datetime | None) -> tuple[Window, ...]:
+    """Return the windows in which a request at `at` lies, an aware UTC time; none without a time."""
+    return tuple(window for window in price.windows if window.holds(at)) if at is not None else ()
+
+
+def _amount(counted: CountedUsage, price: Price, at: datetime | None) -> tuple[Decimal | None, bool]:
+    """Return the amount, and False when a missing cache price made it an upper bound."""
+    if counted.usage.input_tokens is None or counted.usage.output_tokens is None:
+        return None, False
+    parts = parts_of(counted.usage, price)
+    with localcontext(EXACT):
+        total = sum((part.tokens * part.per_mtok for part in parts), Decimal(0))
+        for window in windows_at(price, at):
+            total *= window.factor
+        amount = total / MILLION + (price.per_request or 0)
+    return amount, not any(part.tokens and part.stands_in for part in parts)

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from tui_chat.core.chat import Chat
 from tui_chat.core.counter import Clock, TokenCounter
-from tui_chat.core.ports import Exporter, Keys, ModelCatalog, ModelLists, Store
+from tui_chat.core.ports import Exporter, Keys, ModelCatalog, ModelLists, Store, UsageReport
 from tui_chat.core.record import record
 from tui_chat.core.settings import UISettings
 
@@ -13,6 +13,7 @@ from tui_chat.core.settings import UISettings
 class Services:
     chat: Chat
     store: Store
+    usage: UsageReport
     catalog: ModelCatalog
     counter: TokenCounter
     clock: Clock

@@ -1,6 +1,7 @@
 """What the user may set about the screen; parsed by `config.py`, handed in by bootstrap."""
 
 from dataclasses import field
+from decimal import Decimal
 from typing import Literal
 
 from tui_chat.core.record import record
@@ -15,5 +16,9 @@ class UISettings:
     stop_after_tokens: int = 0
     """> 0: pause each answer there for a verdict."""
     render_interval_ms: int = 50
+    currency: str = ""
+    """Totals are shown in this one too; empty = in USD only."""
+    currency_rate: Decimal | None = None
+    """Units of it for one USD; there whenever `currency` is."""
     keys: dict[str, str] = field(default_factory=dict)
     """Binding id → keys separated by commas."""

@@ -8,7 +8,8 @@ bills in `cost_in_usd_ticks`, 10^10 to the dollar.
 
 from decimal import Decimal
 
-from tui_chat.providers.decoding import Object, count, inner
+from tui_chat.core.usage import Usage
+from tui_chat.providers.decoding import Object, count, first, inner
 
 _TICKS = Decimal(10) ** 10
 _MOST_USD = Decimal(100_000)
@@ -36,3 +37,18 @@ def _usd(value: object) -> Decimal | None:
     if isinstance(value, int) and not isinstance(value, bool):
         value = Decimal(value)
     return value if isinstance(value, Decimal) and value.is_finite() and 0 <= value < _MOST_USD else None
+
+
+def generation_bill(answer: object) -> tuple[Usage, Decimal] | None:
+    """Return what OpenRouter's account of one answer says (`GET /generation`, openrouter.ai/docs, read 2026-11).
+
+    `None` while it says nothing of money. The native counts are those that the upstream billed; reasoning is a part of
+    the completion there.
+    """
+    account = answer.get("data") if isinstance(answer, dict) else None
+    if not isinstance(account, dict) or (cost := _usd(account.get("total_cost"))) is None:
+        return None
+    sent = first(count(account, "native_tokens_prompt"), count(account, "tokens_prompt"))
+    answered = first(count(account, "native_tokens_completion"), count(account, "tokens_completion"))
+    cached, thought = count(account, "native_tokens_cached"), count(account, "native_tokens_reasoning")
+    return Usage(sent, answered, cached, None, thought), cost

@@ -23,7 +23,7 @@ from dataclasses import replace
 from decimal import Decimal
 from importlib import import_module
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit, urlunsplit
+from urllib.parse import quote, urlsplit, urlunsplit
 
 from tui_chat import __version__
 from tui_chat.core.errors import ProviderError
@@ -40,8 +40,10 @@ from tui_chat.core.events import (
 )
 from tui_chat.core.model import ListedModel
 from tui_chat.core.request import Request
+from tui_chat.core.usage import Usage
 from tui_chat.providers import failures
 from tui_chat.providers.asking import PREFILL
+from tui_chat.providers.billing import generation_bill
 from tui_chat.providers.body import Body, Reading
 from tui_chat.providers.endpoint import Endpoint, Network
 from tui_chat.providers.failures import Failure, Place
@@ -57,6 +59,8 @@ MAX_ERROR_BODY = 64 * 1024
 MAX_LIST = 16 * 1024 * 1024
 """Bytes of a list of models."""
 LIST_TIMEOUT_S = 10.0
+DOCUMENT_S = 30.0
+"""The longest wait for a whole document."""
 _ERROR_BODY_S = 5.0
 _LONG_KEY = 20
 """Letters of a key that is long enough to show its last four."""
@@ -67,6 +71,20 @@ def warm() -> None:
     """Import what a request needs; for a thread, while the program is idle."""
     for name in ("httpx", "h11", "anyio._backends._asyncio", "httpcore"):
         import_module(name)
+
+
+async def fetch_document(name: str, url: str, network: Network, limit: int = MAX_LIST) -> bytes:
+    """Return what stands at an address, at most `limit` bytes; no key is sent, no redirect is followed.
+
+    `name` is what errors call it. Raises ProviderError.
+    """
+    from tui_chat.providers.openai_chat import OpenAIChat
+
+    asked = HTTPProvider(Endpoint(name, "openai", url), network, OpenAIChat())  # of the dialect nothing is used
+    try:
+        return await asked.document(limit)
+    finally:
+        await asked.aclose()
 
 
 def _trust(ca_file: str | None) -> ssl.SSLContext:
@@ -271,6 +289,18 @@ class HTTPProvider:
         """Return the provider's own list of models that can chat. Raises ProviderError, ConfigurationError."""
         return self._wire.listed(await self._got(self._endpoint.list_url, limit_s))
 
+    async def bill_of(self, request_id: str) -> tuple[Usage, Decimal] | None:
+        """Return what an answer was billed, where the provider keeps an account; `None` = not there, or not yet."""
+        if not self._endpoint.bill_path:
+            return None
+        url = self._url(self._endpoint.bill_path.replace("{id}", quote(request_id, safe="")))
+        try:
+            return generation_bill(await self._got(url, LIST_TIMEOUT_S))
+        except ProviderError as failed:
+            if failed.kind == "not_found":
+                return None
+            raise
+
     async def check_key(self, limit_s: float = LIST_TIMEOUT_S) -> None:
         """Ask for something that only a key opens. Raises ProviderError, ConfigurationError."""
         path = self._endpoint.check_path
@@ -297,19 +327,42 @@ class HTTPProvider:
         except Failure as failed:
             raise self._final(failed.error, 1) from None
 
-    async def _whole(self, body: Body) -> bytes:
-        """Return a whole document. Raises Failure."""
+    async def document(self, limit: int) -> bytes:
+        """Return what stands at the base URL itself, asked for without a key. Raises ProviderError.
+
+        `limit` is the most bytes that it may have.
+        """
+        url, name = self._endpoint.base_url.strip(), self._endpoint.provider
+        place = self._place_of(url.partition("?")[0])
+        asked = WireRequest("", {"Accept": "application/json"})
+        try:
+            async with asyncio.timeout(DOCUMENT_S), self._sent_to(url, asked, place, _Sending(), "GET") as body:
+                if body.status >= 400:
+                    raise ProviderError("server", f"{name} answered {body.status} at {place.url}", status=body.status)
+                if body.status >= 300:
+                    raise failures.redirected(place, body.status, body.headers.get("location", ""))
+                whole = await self._whole(body, limit + 1)
+        except TimeoutError:
+            raise ProviderError("timeout", f"{name} took too long: {place.url}") from None
+        except Failure as failed:
+            raise self._final(failed.error, 1) from None
+        if len(whole) > limit:
+            raise ProviderError("protocol", f"{name} has more than {limit:,} bytes: {place.url}")
+        return whole
+
+    async def _whole(self, body: Body, limit: int = MAX_LIST) -> bytes:
+        """Return a whole document, or its first `limit` bytes. Raises Failure."""
         import httpx
 
         inflater, whole = Inflater(body.headers.get("content-encoding", "")), bytearray()
         try:
-            while len(whole) < MAX_LIST and (piece := await body.read(_ERROR_BODY_S)) is not None:
+            while len(whole) < limit and (piece := await body.read(_ERROR_BODY_S)) is not None:
                 for data in inflater.feed(piece):
                     whole += data
         except httpx.HTTPError as failed:
             place = self._place_of(self._url(""))
             raise failures.broken(place, _reason(_cause(failed)), sent=True, answered=True) from None
-        return bytes(whole[:MAX_LIST])
+        return bytes(whole[:limit])
 
     async def _key(self) -> str | None:
         key = await asyncio.to_thread(self._endpoint.api_key)
@@ -455,7 +508,8 @@ class HTTPProvider:
     async def _events(self, body: Body, wire: WireFormat, place: Place) -> AsyncGenerator[StreamEvent, None]:
         """Yield what the body says, up to its end marker or its end. Raises Failure and ProviderError."""
         headers = body.headers
-        yield ResponseStarted(headers.get("x-request-id") or headers.get("request-id"))
+        names = ("x-generation-id", "x-request-id", "request-id")
+        yield ResponseStarted(next(filter(None, map(headers.get, names)), None))
         reading = Reading(wire.framer(), wire.decoder(), Inflater(headers.get("content-encoding", "")), self._network)
         broken: Failure | None = None
         decoder = reading.decoder

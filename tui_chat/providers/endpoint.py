@@ -37,6 +37,8 @@ class Endpoint:
     """Where the list of models is, when that is not where the dialect has it."""
     check_path: str = ""
     """What to GET to try a key, where the list of models is open to everybody."""
+    bill_path: str = ""
+    """What to GET for the bill of one answer, `{id}` in it; empty = no such account is kept."""
     prefill: bool = False
     """The server goes on with an answer that was begun for it, where the dialect leaves that to the server."""
     known_models: Callable[[], Iterable[str]] = field(default=tuple, repr=False)

@@ -12,6 +12,7 @@ from dataclasses import field
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from tui_chat.core.calibration import Sample
 from tui_chat.core.completion import Completion
@@ -21,10 +22,14 @@ from tui_chat.core.errors import StorageError
 from tui_chat.core.format import Spent
 from tui_chat.core.ids import new_id
 from tui_chat.core.message import BlobPart
+from tui_chat.core.pricing import Charge
 from tui_chat.core.record import entity
 from tui_chat.store import ledger, listing, marks, paths, presence, recovery, rows, samples
 from tui_chat.store.database import Database
 from tui_chat.store.rows import Columns
+
+if TYPE_CHECKING:
+    from tui_chat.core.usage_report import By, UsageRow, UsageTable
 
 _CONVERSATION = (
     "SELECT c.*, b.data AS system_prompt_data FROM conversations c LEFT JOIN blobs b ON b.sha256 = c.system_prompt "
@@ -252,6 +257,11 @@ class SQLiteStore:
         with self._database.reading() as connection:
             return list(samples.samples_of(connection, provider, model_id))
 
+    def finished_lengths(self, provider: str, model_id: str) -> list[int]:
+        """Output tokens of the last answers of a model that came to their end, at most fifty."""
+        with self._database.reading() as connection:
+            return ledger.finished_lengths(connection, provider, model_id)
+
     def spent_since(self, since: datetime) -> Spent:
         """What all charges since an aware time amount to, play money left out."""
         with self._database.reading() as connection:
@@ -261,6 +271,30 @@ class SQLiteStore:
         """What all charges of a conversation amount to; play money counts here when nothing else does."""
         with self._database.reading() as connection:
             return ledger.spent_in(connection, conversation_id)
+
+    def charges_in(self, conversation_id: str) -> list[Charge]:
+        """Every charge of a conversation in the order in which they were made, play money too."""
+        with self._database.reading() as connection:
+            return ledger.charges_in(connection, conversation_id)
+
+    def charges_of(self, completion_id: str) -> list[Charge]:
+        """The charges of one answer, one for each try that may have cost something."""
+        with self._database.reading() as connection:
+            return ledger.charges_of(connection, completion_id)
+
+    def usage(self, by: "By", since: datetime | None = None) -> "UsageTable":
+        """What all charges since an aware time come to, play money left out; days are local calendar days."""
+        from tui_chat.store import usage_report
+
+        with self._database.reading() as connection:
+            return usage_report.usage(connection, by, since, self._clock.now())
+
+    def daily(self, days: int) -> "tuple[UsageRow, ...]":
+        """The last so many local days, the oldest first, today last; those without a charge too."""
+        from tui_chat.store import usage_report
+
+        with self._database.reading() as connection:
+            return usage_report.daily(connection, days, self._clock.now())
 
     # writing
 

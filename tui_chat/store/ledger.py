@@ -12,7 +12,7 @@ from decimal import Decimal, localcontext
 from tui_chat.core.completion import Completion
 from tui_chat.core.format import Spent
 from tui_chat.core.ids import new_id
-from tui_chat.core.pricing import NOTHING
+from tui_chat.core.pricing import NOTHING, Charge
 from tui_chat.core.usage import CountedUsage, Usage
 from tui_chat.store import rows
 from tui_chat.store.rows import Columns
@@ -38,6 +38,7 @@ def charge_columns(completion: Completion, conversation_id: str | None) -> Colum
         "model": rows.stored(completion.model.id),
         **rows.usage_columns(completion.usage),
         **rows.cost_columns(cost),
+        **rows.saved_columns(completion.saved),
         "price": rows.price_text(completion.model.price),
         "finish_reason": completion.finish_reason,
         "state": "open" if completion.finish_reason is None or completion.running else "settled",
@@ -90,6 +91,16 @@ def settle_interrupted(connection: sqlite3.Connection, completion_id: str) -> No
     )
 
 
+def finished_lengths(connection: sqlite3.Connection, provider: str, model_id: str) -> list[int]:
+    """Return the output tokens of the last answers of a model that came to their end."""
+    found = connection.execute(
+        "SELECT output_tokens FROM charges WHERE provider = ? AND model = ? AND state = 'settled' AND"
+        " finish_reason IN ('stop', 'length') AND output_tokens > 0 ORDER BY n DESC LIMIT 50",
+        (rows.stored(provider), rows.stored(model_id)),
+    )
+    return [row["output_tokens"] for row in found]
+
+
 def spent_since(connection: sqlite3.Connection, since: datetime) -> Spent:
     return _sum(
         connection.execute(
@@ -104,6 +115,30 @@ def spent_in(connection: sqlite3.Connection, conversation_id: str) -> Spent:
     ).fetchall()
     real = [charge for charge in charges if not charge["play"]]
     return _sum(real) if real or not charges else replace(_sum(charges), play=True)
+
+
+def charges_in(connection: sqlite3.Connection, conversation_id: str) -> list[Charge]:
+    """Return every charge of a conversation in the order in which they were made, play money too."""
+    return _charges(connection, "conversation_id = ?", rows.stored(conversation_id))
+
+
+def charges_of(connection: sqlite3.Connection, completion_id: str) -> list[Charge]:
+    """Return the charges of one answer, one for each try that may have cost something."""
+    return _charges(connection, "completion_id = ?", completion_id)
+
+
+def _charges(connection: sqlite3.Connection, where: str, value: rows.Value) -> list[Charge]:
+    return [
+        Charge(
+            row["completion_id"] or row["id"],
+            row["attempt"],
+            f"{rows.loaded(row['provider'])}/{rows.loaded(row['model'])}",
+            rows.loaded_usage(row).usage,
+            rows.loaded_moment(row["at"]),
+            rows.loaded_cost(row),
+        )
+        for row in connection.execute(f"SELECT * FROM charges WHERE {where} ORDER BY n", (value,))
+    ]
 
 
 def _sum(charges: Iterable[sqlite3.Row]) -> Spent:

@@ -182,7 +182,7 @@ def _second(connection: sqlite3.Connection) -> None:
 
 
 def _third(connection: sqlite3.Connection) -> None:
-    """What providers reported beside our own counts: the last of each kind for each model."""
+    """What providers reported beside our own counts, and what was saved by stopping."""
     connection.execute(
         """CREATE TABLE samples (
             n INTEGER PRIMARY KEY,
@@ -194,6 +194,10 @@ def _third(connection: sqlite3.Connection) -> None:
         )"""
     )
     connection.execute("CREATE INDEX samples_model ON samples (provider, model, kind, n)")
+    for table in ("completions", "charges"):
+        connection.execute(f"ALTER TABLE {table} ADD COLUMN saved_typical TEXT")
+        connection.execute(f"ALTER TABLE {table} ADD COLUMN saved_ceiling TEXT")
+    connection.execute("CREATE INDEX charges_model ON charges (provider, model, n)")
 
 
 Migration = Callable[[sqlite3.Connection], None]

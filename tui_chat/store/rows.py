@@ -19,6 +19,7 @@ from tui_chat.core.errors import ChatError, ErrorKind
 from tui_chat.core.events import FinishReason
 from tui_chat.core.model import Model, Params
 from tui_chat.core.pricing import NOTHING, Cost, Price
+from tui_chat.core.savings import Saved
 from tui_chat.core.usage import CountedUsage, Usage, UsageSource
 
 Value = str | bytes | int | float | None
@@ -199,6 +200,23 @@ def _params(value: object) -> Params:
     return plain if isinstance(plain, dict) else {}
 
 
+def saved_columns(saved: Saved | None) -> Columns:
+    figures = (saved.typical, saved.ceiling) if saved is not None else (None, None)
+    typical, ceiling = (None if figure is None else str(figure) for figure in figures)
+    return {"saved_typical": typical, "saved_ceiling": ceiling}
+
+
+def loaded_saved(row: sqlite3.Row) -> Saved | None:
+    """Return what a stop saved; histories that could not be brought up to date have no such columns."""
+    names = row.keys()
+    if "saved_typical" not in names:
+        return None
+    typical, ceiling = row["saved_typical"], row["saved_ceiling"]
+    if typical is None and ceiling is None:
+        return None
+    return Saved(None if typical is None else Decimal(typical), None if ceiling is None else Decimal(ceiling))
+
+
 # completions
 
 
@@ -240,6 +258,7 @@ def outcome_columns(completion: Completion) -> Columns:
         "finish_reason": completion.finish_reason,
         "error_kind": error.kind if error else None,
         "error_message": stored(error.message) if error else None,
+        **saved_columns(completion.saved),
         "total_s": completion.total_s,
         "reasoning_s": completion.reasoning_s,
         "unreadable": whole(completion.unreadable),
@@ -263,6 +282,7 @@ def loaded_completion(row: sqlite3.Row, text: str, reasoning: str) -> Completion
         reasoning_log=Log(reasoning),
         final_usage=loaded_usage(row),
         final_cost=loaded_cost(row),
+        saved=loaded_saved(row),
         finish_reason=cast("FinishReason | None", row["finish_reason"]),
         error=_error(row),
         model_served=loaded_or_none(row["model_served"]),

@@ -171,6 +171,18 @@ class Accounts:
                 first = page.turns[0]
         return Earlier(model, exact, path[0].id, tokens)
 
+    def may_not_fit(self, session: Session, prompt: str, model: Model) -> bool:
+        """Say, without counting, whether a prompt could be too long for a model: a token is a byte at least."""
+        window = model.context_window
+        if window is None:
+            return False
+        if session.earlier and self._tokens_in * 2 > window:
+            return True
+        size = len(prompt.encode("utf-8", "replace")) + sum(len(part.data) for part in session.attachments)
+        for turn in session.path:
+            size += len(turn.prompt) + max((each.text_log.size for each in turn.completions), default=0)
+        return size * 2 > window  # a character may be several bytes, and there are frames
+
     def take(self, sending: Sending, counted: Counted) -> None:
         """Show what was counted from now on."""
         self._known = counted.earlier or self._known

@@ -38,6 +38,7 @@ _SCREEN_ACTIONS = {
     "model.pick": "pick_model",
     "compare.open": "compare",
     "key.paste": "paste_key",
+    "usage.open": "show_usage",
     "cursor.up": "move_cursor(-1)",
     "cursor.down": "move_cursor(1)",
     "chat.cancel": "cancel",
@@ -55,6 +56,7 @@ _ANSWER_ACTIONS = {
     "code.next": "jump_to_code(1)",
     "code.previous": "jump_to_code(-1)",
     "link.open": "show_links",
+    "answer.cost": "show_cost",
     "reasoning.toggle": "toggle_reasoning",
     "branch.previous": "branch(-1)",
     "branch.next": "branch(1)",
@@ -62,6 +64,7 @@ _ANSWER_ACTIONS = {
     "cursor.right": "other_answer(1)",
     "prompt.editor": "open_editor",
     "chat.params": "set_params",
+    "chat.elsewhere": "show_elsewhere",
     "chat.export": "export_chat",
 }
 """Binding id → action of the conversation in view."""

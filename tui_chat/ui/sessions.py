@@ -125,7 +125,7 @@ class Sessions:
         session.path[:0], session.earlier = turns, page.earlier and len(turns) == len(page.turns)
         return len(turns)
 
-    def _read_all(self, session: Session) -> None:
+    def read_all(self, session: Session) -> None:
         """Read the whole path: what is sent goes on from all of it."""
         while session.earlier and self.read_earlier(session, 500):
             pass
@@ -163,7 +163,7 @@ class Sessions:
         in_place_of: Turn | None = None,
     ) -> Turn:
         """Send a prompt and return its turn, under way; with `in_place_of` it is a branch beside that turn."""
-        self._read_all(session)
+        self.read_all(session)
         before = session.path if in_place_of is None else session.before(in_place_of)
         turn = self._chat.start_turn(session.conversation, before, prompt, session.asked, attachments=attachments)
         if in_place_of is not None:
@@ -175,7 +175,7 @@ class Sessions:
 
     def again(self, session: Session, turn: Turn, model: Model, resumes: Completion | None = None) -> Completion:
         """Ask the last prompt once more, or for the rest of a cut answer; return the new answer."""
-        self._read_all(session)
+        self.read_all(session)
         completion = self._chat.again(session.conversation, session.before(turn), turn, model, resumes)
         self._start(session, turn, completion)
         return completion

@@ -97,6 +97,7 @@ class Glyphs:
     separator: str = "│"
     dot: str = "·"
     at_least: str = "≥"
+    at_most: str = "≤"
     arrow: str = "→"
     dash: str = "–"
     ellipsis: str = "…"
@@ -122,6 +123,7 @@ ASCII = Glyphs(
     separator="|",
     dot="-",
     at_least=">=",
+    at_most="<=",
     arrow="->",
     dash="-",
     ellipsis="...",

@@ -70,9 +70,11 @@ class ChatScreen(Screen[None]):
         binding("model.pick", "pick_model", priority=True),
         binding("compare.open", "compare", priority=True),
         binding("key.paste", "paste_key", priority=True),
+        binding("usage.open", "show_usage", priority=True),
         binding("answer.again", "on_answer('answer_again')", "ctrl+r", priority=True),
         binding("prompt.editor", "on_answer('open_editor')", priority=True),
         binding("chat.params", "on_answer('set_params')", priority=True),
+        binding("chat.elsewhere", "on_answer('show_elsewhere')", priority=True),
         binding("focus.toggle", "toggle_focus", priority=True),
         binding("focus.next", "step_focus(1)", priority=True),
         binding("focus.previous", "step_focus(-1)", priority=True),
@@ -107,11 +109,14 @@ class ChatScreen(Screen[None]):
         self.pane = ConversationPane(services, self._sessions, streams, self._accounts, glyphs, keys, session)
         self.pane.chosen_by_hand = start.model is not None
         self._footer = StatusFooter()
+        services.chat.on_settled = self.pane.bill_came
         self.set_class(glyphs is ASCII, "ascii")
         self._asked_to_delete = ""
         self._reads_list = False
         self._picking = False
         """The list of models is open over it."""
+        self._read_usage: Callable[[], None] | None = None
+        """Has the usage screen read again, while it is open."""
         self._stopped_at_s = self._status_at_s = float("-inf")
         self._status_stale = True
         """Something else than figures changed since footer and sidebar were drawn."""
@@ -230,6 +235,9 @@ class ChatScreen(Screen[None]):
     async def answer_ended(self, event: Streams.Finished) -> None:
         """An answer of any conversation ended."""
         await self.pane.answer_ended(event)
+        if self._read_usage is not None:
+            self._read_usage()
+        self._guard(lambda: self._accounts.read(self.pane.session))  # else its cost is in no total for a moment
         self._status_stale = True
         self._frames.request_now()
 
@@ -419,6 +427,27 @@ class ChatScreen(Screen[None]):
                 self.pane.take_key(key.provider, key.words)
 
         await self.app.push_screen(KeyBox(self._services.keys, self.pane.key_wanted, self._glyphs, pasted), kept)
+
+    async def action_show_usage(self) -> None:
+        from tui_chat.core.usage_report import own_currency
+        from tui_chat.ui.screens.usage import UsageScreen
+
+        focused, settings = self.focused, self._services.settings
+        self.set_focus(None)  # the list of conversations stays in view, and takes no keys
+        usage = UsageScreen(
+            self._services.usage,
+            self._services.clock,
+            self._glyphs,
+            own_currency(settings),
+            beside=self._sidebar.display and not self._small,
+        )
+
+        def closed(_: None) -> None:
+            self._read_usage = None
+            self.set_focus(focused)
+
+        self._read_usage = usage.read
+        await self.app.push_screen(usage, closed)
 
     async def action_help(self) -> None:
         from tui_chat.ui.screens.help import HelpScreen

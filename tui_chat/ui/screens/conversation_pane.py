@@ -23,6 +23,7 @@ from tui_chat.core.completion import Completion, State
 from tui_chat.core.context import joined_text
 from tui_chat.core.conversation import Turn
 from tui_chat.core.errors import ChatError
+from tui_chat.core.fitting import Excess
 from tui_chat.core.keymap import keys_of, letter_of
 from tui_chat.core.message import BlobPart
 from tui_chat.core.model import Model, Params
@@ -78,6 +79,7 @@ class ConversationPane(CoveredVertical):
         binding("branch.next", "branch(1)"),
         binding("answer.keep", "keep_answer"),
         binding("reasoning.toggle", "toggle_reasoning"),
+        binding("answer.cost", "show_cost"),
     ]
 
     class Changed(Message):
@@ -493,6 +495,8 @@ class ConversationPane(CoveredVertical):
             self.say(f"{unusable.name} cannot be used: {unusable.missing}")
             return
         replaced = session.editing if session.editing in session.path else None
+        if not await self._fits(prompt, replaced):
+            return
         session.editing = None
         draft_id, attachments = session.draft_id, session.attachments
         self._set_attachments(())
@@ -503,6 +507,41 @@ class ConversationPane(CoveredVertical):
         else:  # what was half typed before the editing comes back
             self._guard(self._load_prompt)
         await self._show_sent(turn, replaced)
+
+    async def _fits(self, prompt: str, replaced: Turn | None) -> bool:
+        """Say whether a prompt can be sent now; where it is too long, the user is asked what may be left out."""
+        session = self.session
+        for model in session.asked:
+            if not self._accounts.may_not_fit(session, prompt, model):
+                continue
+            self._guard(lambda: self._sessions.read_all(session))
+            path = tuple(session.path if replaced is None else session.before(replaced))
+            over = await asyncio.to_thread(
+                self._services.chat.excess, session.conversation, path, prompt, model, session.attachments
+            )
+            if over is not None and session is self.session:
+                self.run_worker(self._ask_to_leave_out(over, model, prompt), group="fit", exclusive=True)
+                return False
+        return True
+
+    async def _ask_to_leave_out(self, over: Excess, model: Model, prompt: str) -> None:
+        from tui_chat.ui.screens.ask_box import AskBox
+
+        count = len(over.left_out)
+        needs = f"It puts in about {over.tokens:,} tokens and leaves {over.room:,} for the answer"
+        lines = [f"{needs}; {model.short_name} takes {over.window:,}."]
+        if over.enough:
+            turns = "the oldest turn" if count == 1 else f"the {count} oldest turns"
+            lines.append(f"Without {turns} it fits. What is left out stays in the chat; d takes it back in.")
+            do = f"leave out {count} and send"
+        else:
+            lines.append("It does not fit without the whole history either: shorten it, or choose another model (^l).")
+            do = ""
+        agreed = await self.app.push_screen_wait(AskBox("This does not fit", lines, do))
+        if agreed and over.enough:
+            for completion in over.left_out:
+                self._sessions.discard(completion)
+            await self._send(prompt)
 
     async def _show_sent(self, turn: Turn, replaced: Turn | None = None) -> None:
         shown = replaced is None or self.transcript.cut(replaced)
@@ -559,6 +598,13 @@ class ConversationPane(CoveredVertical):
                 self._save_draft()
             self._show_queue()
         self.plan_estimate(0.0)
+        self.post_message(self.Changed(conversations=True))
+
+    def bill_came(self, completion: Completion) -> None:
+        """The provider said late what an answer cost."""
+        view = self._transcript.answer_of(completion) if self._transcript is not None else None
+        if view is not None:
+            self.transcript.refresh_answer(view)
         self.post_message(self.Changed(conversations=True))
 
     # stopping
@@ -770,6 +816,24 @@ class ConversationPane(CoveredVertical):
             self.say(f"From the next prompt on: {summary(params)}." if params else "From the next prompt on: none.")
 
         await self.app.push_screen(ParamsBox(session.conversation.params, session.model), kept)
+
+    async def action_show_cost(self) -> None:
+        """Show what the answer under the cursor cost, each factor of it."""
+        if self.cursor is None:
+            self.say("No answer here yet.")
+            return
+        from tui_chat.ui.screens.cost_box import CostBox
+
+        await self.app.push_screen(CostBox(self.cursor, self._services, self._glyphs, self.copy))
+
+    async def action_show_elsewhere(self) -> None:
+        """Show what the tokens of this conversation would have cost on other models."""
+        if not self.session.path:
+            self.say("Nothing was asked here yet.")
+            return
+        from tui_chat.ui.screens.elsewhere_box import ElsewhereBox
+
+        await self.app.push_screen(ElsewhereBox(self._services, self.session, self._glyphs))
 
     def action_export_chat(self) -> None:
         """Write this conversation into a markdown file."""

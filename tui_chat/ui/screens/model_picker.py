@@ -4,7 +4,8 @@ The list is filled from what is known at once. Meanwhile the providers are asked
 under the cursor without moving it.
 """
 
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
+from functools import partial
 from typing import ClassVar
 
 from textual import events, on
@@ -27,7 +28,6 @@ from tui_chat.ui.widgets.model_list import ModelList
 from tui_chat.ui.widgets.model_rows import Models, like_the_last
 from tui_chat.ui.widgets.row import fit, hints, joined, row, styled
 
-_STEPS = {"up": -1, "down": 1, "tab": 1, "shift+tab": -1}
 _UNITS = ((72, 44, "   $ per million tokens"), (46, 28, "   $/Mtok"), (0, 18, ""))
 """From which width of the screen on: cells beside the search, and the unit of the figures in words that fit there."""
 _AIRY = 22
@@ -50,6 +50,25 @@ class _Line(Widget):
 
     def render(self) -> Content:
         return fit(self._shown, self.size.width)
+
+
+class _Search(Input):
+    """The field for the search. Keys that mean something else are taken here, in the order in which they were typed.
+
+    Textual runs the bindings of a key when it has bubbled up, and letters that came with it in one burst are typed
+    before: a slow line makes `x Backspace y` of it `x y Backspace`, and an Enter would use what is typed behind it.
+    """
+
+    def __init__(self, taken: Mapping[str, Callable[[], object]]) -> None:
+        super().__init__(placeholder="type to narrow", compact=True)
+        self.cursor_blink = False
+        self._taken = {"backspace": self.action_delete_left, **taken}
+
+    def _on_key(self, event: events.Key) -> None:  # type: ignore[override]  # Input's own is called behind it
+        if (act := self._taken.get(event.key)) is not None:
+            event.stop()
+            event.prevent_default()
+            act()
 
 
 class ModelPicker(ModalScreen[list[Model] | None]):
@@ -85,8 +104,7 @@ class ModelPicker(ModalScreen[list[Model] | None]):
         self._recent = self._read(services.store.recent_models)
         self._liked: list[Model] = []
         """Favourites and models used lately, which the one under the cursor is compared with."""
-        self._input = Input(placeholder="type to narrow", compact=True)
-        self._input.cursor_blink = False
+        self._input = _Search(self._other_keys())
         self._count = _Line(id="count")
         self._list = ModelList(self._models(), chosen[0].name if chosen else "", self._favourites, glyphs)
         if comparing:
@@ -151,14 +169,25 @@ class ModelPicker(ModalScreen[list[Model] | None]):
 
     # keys
 
-    def on_key(self, event: events.Key) -> None:
-        page = max(1, self._list.size.height - 1)
-        steps = {**_STEPS, "pageup": -page, "pagedown": page}
-        if event.key in steps:
-            self._in_time()
-            self._list.move(steps[event.key])
-            event.stop()
-            event.prevent_default()
+    def _other_keys(self) -> dict[str, Callable[[], object]]:
+        """Return the keys that are no part of the search, with what they do."""
+        steps = {"up": -1, "down": 1, "tab": 1, "shift+tab": -1}
+        keys: dict[str, Callable[[], object]] = {key: partial(self._move, step) for key, step in steps.items()}
+        keys |= {"pageup": partial(self._page, -1), "pagedown": partial(self._page, 1), "enter": self._use}
+        for binding_id, act in (
+            ("compare.open", self.action_mark),
+            ("model.favourite", self.action_favourite),
+            ("model.sort", self.action_sort),
+        ):
+            keys |= dict.fromkeys(keys_of(binding_id, self._keys).split(","), act)
+        return keys
+
+    def _move(self, step: int) -> None:
+        self._in_time()
+        self._list.move(step)
+
+    def _page(self, direction: int) -> None:
+        self._move(direction * max(1, self._list.size.height - 1))
 
     def _in_time(self) -> None:
         """Search for what was typed before this key: the news of it may still be on its way."""
@@ -176,12 +205,6 @@ class ModelPicker(ModalScreen[list[Model] | None]):
         event.stop()
         self._draw()
 
-    @on(Input.Submitted)
-    def _submitted(self, event: Input.Submitted) -> None:
-        event.stop()
-        self._in_time()
-        self._use()
-
     @on(ModelList.Taken)
     def _taken(self, event: ModelList.Taken) -> None:
         event.stop()
@@ -189,6 +212,7 @@ class ModelPicker(ModalScreen[list[Model] | None]):
 
     def _use(self) -> None:
         """End with the marked models, else with the one under the cursor."""
+        self._in_time()
         selected = self._list.selected
         chosen = self._list.marked or ([selected] if selected is not None else [])
         if chosen:

@@ -7,10 +7,16 @@ from textual.content import Content
 from tui_chat.core.completion import Completion, State
 from tui_chat.core.format import amount, tokens
 from tui_chat.core.keymap import keys_of, letter_of, shown
+from tui_chat.core.savings import Saved
 from tui_chat.ui.theme import Glyphs
 from tui_chat.ui.widgets.row import hints, joined, styled, text
 
 _GAUGE = 24
+_BILLING = {
+    "yes": "",
+    "no": "this provider bills the whole answer all the same",
+    "unknown": "may still be billed in full",
+}
 _ENDINGS = {
     "length": "cut at the longest answer the model may give",
     "content_filter": "the provider's content filter ended it",
@@ -64,15 +70,25 @@ def _stopped(completion: Completion, glyphs: Glyphs) -> Content:
     word = "interrupted" if completion.finish_reason == "interrupted" else "stopped"
     count = completion.output_tokens
     where = f" at {tokens(count)} tok" if count else " before the first token"
-    cost = completion.cost
+    cost, saved = completion.cost, completion.saved
     parts = [styled(f"{glyphs.stopped} {word}", "$stop"), styled(where, "$fg2")]
-    if cost.amount:
-        mark = "~" if cost.quality == "estimated" else ""
+    if saved is not None:
         play = "play " if cost.play else ""
-        parts += [styled("   spent ", "$fg2"), styled(f"{play}{mark}{amount(cost.amount, cost.currency)}", "b $fg")]
-    if cost.amount and not cost.play:
-        parts.append(styled("   the provider may bill more", "$fg2"))
+        parts += [styled("   saved ", "$fg2"), styled(play + savings(saved, glyphs), "b $fg")]
+    asked = completion.request is not None  # the history does not know how its provider bills
+    if asked and cost.amount and not cost.play and (billing := _BILLING[completion.model.stops_billing]):
+        parts.append(styled(f"   {billing}", "$fg2"))
     return joined(*parts)
+
+
+def savings(saved: Saved, glyphs: Glyphs) -> str:
+    """Return what a stop saved: `$0.0012–$0.0061`, `≤ $0.0061`, `~$0.0012`."""
+    if saved.ceiling is None:
+        return f"~{amount(saved.low)}"
+    if saved.typical is None:
+        return f"{glyphs.at_most} {amount(saved.high)}"
+    low, high = amount(saved.low), amount(saved.high)
+    return low if low == high else f"{low}{glyphs.dash}{high}"
 
 
 def _failed(completion: Completion) -> list[Content]:

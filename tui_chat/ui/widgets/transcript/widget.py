@@ -193,6 +193,11 @@ class Transcript(ScrollView, can_focus=True):
             self._arrange()
         return any(turns[at].active_answer is not None for at in active)
 
+    def answer_of(self, completion: Completion) -> AnswerRows | None:
+        """Return the rows of an answer, when it is in the transcript."""
+        answers = (view.answer for view in self._answers)
+        return next((answer for answer in answers if answer is not None and answer.completion is completion), None)
+
     def refresh_answer(self, answer: AnswerRows) -> None:
         """Show a change of one answer that did not come with a frame."""
         view = next((view for view in self._flow.turns if view.answer is answer), None)
