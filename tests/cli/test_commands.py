@@ -50,7 +50,7 @@ def test_wrong_usage_is_one_line(program, arguments):
     assert ended.err.count("\n") == 1
 
 
-@pytest.mark.parametrize("arguments", [["usage"], ["compare"], ["serve"]])
+@pytest.mark.parametrize("arguments", [["compare"], ["serve"]])
 def test_what_is_not_built_yet_says_so(program, arguments):
     ended = program.run(*arguments)
     assert (ended.code, ended.out) == (2, "")
@@ -362,7 +362,7 @@ def test_an_export_through_a_link_keeps_the_link(program, tmp_path):
 
 def test_help_lists_only_what_there_is(program):
     text = program.run("--help").out
-    for name in ("usage", "compare", "serve"):
+    for name in ("compare", "serve"):
         assert f"\n    {name}" not in text
         assert "not built yet" in program.run(name).err
         assert program.run(name).code == 2

@@ -291,7 +291,7 @@ class TestTheColumns:
             await driver.pilot.resize_terminal(120, 40)
             await driver.until(lambda: driver.shows("config.toml") and driver.shows("as of"))
             await driver.pilot.resize_terminal(*size)
-            await driver.press("backspace", "down", "ctrl+o", "enter")
+            await driver.press("backspace", "down", "up", "ctrl+o", "enter")
             await driver.until(lambda: driver.app.screen is driver.screen)
 
 

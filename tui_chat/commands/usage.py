@@ -8,7 +8,7 @@ import sys
 import unicodedata
 from collections.abc import Sequence
 from contextlib import suppress
-from datetime import date, datetime, timedelta
+from datetime import date, timedelta
 from decimal import Decimal
 from typing import Literal
 
@@ -22,6 +22,7 @@ from tui_chat.core.usage_report import (
     OwnCurrency,
     UsageRow,
     UsageTable,
+    midnight,
     money,
     own_currency,
     saved_text,
@@ -51,7 +52,7 @@ def usage(by: By, form: Form, *, since: date | None = None, days: int | None = N
         since = _day_before(ground.clock.now().astimezone().date(), days - 1)
     table = UsageTable(by, since, (), UsageRow("", "total"))
     if ground.home.database.exists():
-        begin = None if since is None else datetime(since.year, since.month, since.day).astimezone()
+        begin = None if since is None else midnight(since)
         with open_history(ground) as history:
             table = history.store.usage(by, begin)
     match form:

@@ -78,7 +78,7 @@ def _parts(counted: CountedUsage, price: Price) -> list[Line]:
     usage = counted.usage
     above = max((t.above_tokens for t in price.tiers if (usage.input_tokens or 0) > t.above_tokens), default=None)
     tier = f"above {_thousands(above)} input all of it has these prices" if above is not None else ""
-    lines = []
+    lines: list[Line] = []
     for part in parts_of(usage, price):
         if not part.tokens and part.name not in ("input", "output"):
             continue
@@ -162,7 +162,7 @@ def _thousands(count: int) -> str:
 def price_lines(name: str, price: Price | None) -> str:
     """Return what config.toml needs for a model without a price.
 
-    They stand behind a `#` and have no figure: pasted as they are they set nothing, where an example would be wrong money.
+    They stand behind a `#` without a figure: pasted as they are they set nothing; an example would be wrong money.
     """
     quoted = name.replace("\\", "\\\\").replace('"', '\\"')
     wanted = [key for key in ("input_per_mtok", "output_per_mtok") if price is None or getattr(price, key) is None]

@@ -11,7 +11,7 @@ from datetime import date, datetime, timedelta
 from decimal import Decimal, localcontext
 from typing import Any
 
-from tui_chat.core.usage_report import EXACT_DIGITS, By, Foreign, UsageRow, UsageTable, day_title
+from tui_chat.core.usage_report import EXACT_DIGITS, By, Foreign, UsageRow, UsageTable, day_title, midnight
 from tui_chat.store import rows
 from tui_chat.store.migrations import version_of
 
@@ -68,11 +68,6 @@ def daily(connection: sqlite3.Connection, days: int, now: datetime) -> tuple[Usa
     return tuple(
         found.get(day.isoformat()) or UsageRow(day.isoformat(), day_title(day, today)) for day in wanted
     )  # fmt: skip
-
-
-def midnight(day: date) -> datetime:
-    """Return the moment at which a local day begins, whatever the clocks do on it."""
-    return datetime(day.year, day.month, day.day).astimezone()
 
 
 class _Sum:

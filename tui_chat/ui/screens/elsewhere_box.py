@@ -160,7 +160,8 @@ def models_table(
 ) -> list[Content]:
     """Return the table: its head with what it cost as it was, then a row for each model.
 
-    `was` is said in the first of its ways that there is room for, `own` is the one model that all of it was asked of, with reported tokens: its figure is exact.
+    `was` is said in the first of its ways that there is room for. `own` is the one model that all of it was asked of,
+    with reported tokens: its figure is exact.
     """
     prices = [_figures(each.model) for each in rows]
     money = [_money(each, same=each.model.name == own) for each in rows]

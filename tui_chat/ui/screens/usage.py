@@ -33,6 +33,7 @@ from tui_chat.core.usage_report import (
     OwnCurrency,
     UsageRow,
     UsageTable,
+    midnight,
     money,
     saved_text,
     tokens_text,
@@ -95,7 +96,7 @@ def read_report(
 ) -> Report:
     """Read everything that is shown; slow, so for a thread. Raises StorageError."""
     local = now.astimezone()
-    first = datetime(local.year, local.month, 1).astimezone()
+    first = midnight(local.date().replace(day=1))
     table = report.usage(by, None if all_time else first)
     month = report.usage("provider", first).total if all_time else table.total
     rows = tuple(_cells(each, None, glyphs) for each in table.rows)
