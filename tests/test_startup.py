@@ -20,8 +20,9 @@ LATER = {
     # what only some starts need, and what only some keys ask for
     "argparse", "tomllib", "tui_chat.commands.arguments", "tui_chat.config.file", "tui_chat.config.readers", "keyring",
     "tui_chat.interchange", "tui_chat.ui.screens.help", "tui_chat.ui.screens.model_picker",
-    "tui_chat.ui.screens.link_box", "tui_chat.ui.screens.key_box", "tui_chat.ui.screens.params_box", "tui_chat.ui.editor",
-    "tui_chat.ui.screens.usage", "tui_chat.ui.widgets.bars", "tui_chat.store.usage_report", "tui_chat.core.usage_report",
+    "tui_chat.ui.screens.link_box", "tui_chat.ui.screens.key_box", "tui_chat.ui.screens.params_box",
+    "tui_chat.ui.editor", "tui_chat.ui.screens.usage", "tui_chat.ui.widgets.bars",
+    "tui_chat.store.usage_report", "tui_chat.core.usage_report",
     "tui_chat.ui.screens.cost_box", "tui_chat.ui.screens.elsewhere_box", "tui_chat.core.breakdown",
     "tui_chat.core.elsewhere", "hashlib", "tui_chat.core.fuzzy", "tui_chat.config.writing", "tui_chat.doctor",
     # what draws answers

@@ -121,8 +121,8 @@ def test_an_answer_whose_text_is_not_kept_is_counted(store):
 
 
 def test_the_dearest_come_first_and_of_days_the_newest(store):
-    for days, model in enumerate((ONE_DOLLAR, replace(TINY, provider="cheap"), FREE)):
-        charged(store, NOON - timedelta(days=days), model)
+    for ago, model in enumerate((ONE_DOLLAR, replace(TINY, provider="cheap"), FREE)):
+        charged(store, NOON - timedelta(days=ago), model)
     assert [row.key for row in store.usage("provider").rows] == ["work", "cheap", "ollama"]
     days = [row.key for row in store.usage("day").rows]
     assert days == sorted(days, reverse=True)

@@ -1,5 +1,6 @@
 """What the meter and the footer say, and what they drop first when there is little room."""
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from decimal import Decimal
 
@@ -10,6 +11,8 @@ from tui_chat.core.events import Finished, TextDelta, UsageUpdate, Waiting
 from tui_chat.core.format import Spent
 from tui_chat.core.model import Model
 from tui_chat.core.pricing import Price
+from tui_chat.core.request import Request
+from tui_chat.core.savings import Saved
 from tui_chat.core.usage import Usage
 from tui_chat.tokens import TiktokenCounter
 from tui_chat.ui.screens.status import Situation, footer_figures, footer_keys
@@ -76,12 +79,17 @@ def test_a_settled_answer_is_quiet_and_loses_its_tilde():
     assert quiet(completion, UNICODE).plain.split() == ["✓", "130", "tok", "$0.000083"]
 
 
-def test_a_stopped_answer_says_where_it_was_stopped_what_it_cost_and_which_keys_help():
+def test_a_stopped_answer_says_where_it_was_stopped_what_it_saved_and_which_keys_help():
     completion = streaming()
+    completion.request = Request(completion.model, (), {})
     completion.end(5, "cancelled")
+    completion.saved = Saved(Decimal("0.0012"), Decimal("0.0061"))
     lines = [line.plain for line in foot_lines(completion, UNICODE, {}, under_cursor=True)]
-    assert lines[0].startswith("■ stopped at ")
-    assert "~$0.000095" in lines[0]
+    assert lines[0] == "■ stopped at 160 tok   saved $0.0012–$0.0061   may still be billed in full"
+    completion.model = replace(completion.model, stops_billing="no")
+    completion.saved = None
+    stopped = foot_lines(completion, UNICODE, {}, under_cursor=True)[0].plain
+    assert stopped == "■ stopped at 160 tok   this provider bills the whole answer all the same"
     assert lines[-1] == "e edit and retry  ·  r again  ·  d leave out  ·  R continue"
 
 

@@ -156,7 +156,7 @@ def table_text(table: UsageTable, own: OwnCurrency | None, width: int, *, plain:
                 f"{row.answers:,}",
                 tokens_text(row.input_tokens),
                 tokens_text(row.output_tokens),
-                f"{before:>{whole}}{point + after:<{digits}}{rest}",
+                f"{before:>{whole}}{point + after:<{0 if row is table.total else digits}}{rest}",
                 saved if row.saved_low is not None else "",
             ]
         )
@@ -216,8 +216,7 @@ def _remarks(total: UsageRow, *, plain: bool) -> list[str]:
         said.append(f"The price of {_count(total.unknown, 'answer')} is not known.")
     if total.foreign:
         units = ", ".join(each.currency for each in total.foreign)
-        said.append(f"No rate is configured for {units}: providers.….pricing.usd_rate" if not plain
-                    else f"No rate is configured for {units}.")  # fmt: skip
+        said.append(f"No rate for {units}: set usd_rate in the pricing of its provider in config.toml.")
     return ["", *said] if said else []
 
 

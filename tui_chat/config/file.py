@@ -164,7 +164,7 @@ def _theme(value: object, at: Place) -> str:
 
 
 def _own_currency(value: object, at: Place) -> str:
-    code = text(value, at).strip()
+    code = word(value, at)
     if len(code) > _LONGEST_CURRENCY or not code.isprintable():
         raise at.wrong('the code of a currency, such as "EUR"')
     return code.upper()
@@ -179,7 +179,7 @@ def _rate(value: object, at: Place) -> Decimal:
 
 def _ui(value: object, at: Place) -> UISettings:
     settings = UISettings(**_read_table(value, at, _UI))
-    if bool(settings.currency) != (settings.currency_rate is not None):
+    if (settings.currency is None) != (settings.currency_rate is None):
         there, lacking = ("currency", "currency_rate") if settings.currency else ("currency_rate", "currency")
         said = at / there
         raise said.error(f"{said.name} needs {(at / lacking).name} beside it: nothing is converted at a guessed rate")
@@ -284,8 +284,8 @@ _UI: _Keys = {
     "glyphs": _Key(one_of("unicode", "ascii"), "unicode | ascii, for terminals that draw some glyphs too wide"),
     "stop_after_tokens": _Key(whole(0), "above 0: pause an answer there for a verdict"),
     "render_interval_ms": _Key(whole(10, 5000), "shortest time between two paints of a running answer"),
-    "currency": _Key(_own_currency, "totals are shown in this one too, such as EUR; empty = in USD only"),
-    "currency_rate": _Key(_rate, "units of it for one USD", "0.92"),
+    "currency": _Key(_own_currency, "totals are shown in this one too", '"EUR"'),
+    "currency_rate": _Key(_rate, "units of it for one USD; nothing is converted without it", "0.92"),
 }
 _TOP: _Keys = {
     "default_model": _Key(word, "the model of a new conversation", '"openai/gpt-4.1"'),

@@ -16,8 +16,8 @@ class UISettings:
     stop_after_tokens: int = 0
     """> 0: pause each answer there for a verdict."""
     render_interval_ms: int = 50
-    currency: str = ""
-    """Totals are shown in this one too; empty = in USD only."""
+    currency: str | None = None
+    """The code of one that totals are shown in beside USD."""
     currency_rate: Decimal | None = None
     """Units of it for one USD; there whenever `currency` is."""
     keys: dict[str, str] = field(default_factory=dict)

@@ -94,8 +94,8 @@ class OwnCurrency:
 
 def own_currency(settings: UISettings) -> OwnCurrency | None:
     """Return the user's own currency; `None` when there is none, or no rate for it."""
-    rate = settings.currency_rate
-    return None if not settings.currency or rate is None else OwnCurrency(settings.currency, rate)
+    code, rate = settings.currency, settings.currency_rate
+    return None if code is None or rate is None else OwnCurrency(code, rate)
 
 
 def exact_sum(amounts: Iterable[Decimal]) -> Decimal:

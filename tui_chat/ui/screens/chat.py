@@ -109,7 +109,7 @@ class ChatScreen(Screen[None]):
         self.pane = ConversationPane(services, self._sessions, streams, self._accounts, glyphs, keys, session)
         self.pane.chosen_by_hand = start.model is not None
         self._footer = StatusFooter()
-        services.chat.on_settled = self.pane.bill_came
+        services.chat.on_settled = self._bill_came
         self.set_class(glyphs is ASCII, "ascii")
         self._asked_to_delete = ""
         self._reads_list = False
@@ -240,6 +240,12 @@ class ChatScreen(Screen[None]):
         self._guard(lambda: self._accounts.read(self.pane.session))  # else its cost is in no total for a moment
         self._status_stale = True
         self._frames.request_now()
+
+    def _bill_came(self, completion: Completion) -> None:
+        """A provider said late what an answer cost."""
+        self.pane.bill_came(completion)
+        if self._read_usage is not None:
+            self._read_usage()
 
     def _refresh(self) -> None:
         """Read conversations and totals again."""

@@ -51,6 +51,7 @@ _SOURCES = {
     "provider": "the provider's own list",
     "list": "the vendor's list, as [providers] pricing says",
     "bundled": "the built-in table",
+    "guide": "the reseller's own guide",
     "local": "a server on this machine charges nothing",
     "play": "play money: nothing is charged",
 }
@@ -90,7 +91,7 @@ class Known:
     """As the catalog has it now: it knows more than the history does."""
     terms: Breakdown
     tries: Sequence[Charge]
-    """The charges of earlier tries."""
+    """The charges of all its tries; none where the ledger has nothing of it."""
     now: float
 
     @property
@@ -106,8 +107,7 @@ def look(completion: Completion, model: Model, tries: Sequence[Charge] = ()) -> 
     terms = breakdown(completion.usage, price, completion.created_at, billed)
     if terms.computed.amount is None and cost.amount is not None:  # the history has a price that we cannot read
         terms = Breakdown(terms.lines, cost, terms.computed)
-    earlier = [each for each in tries if each.attempt < completion.attempts]
-    return Known(completion, model, terms, earlier, monotonic())
+    return Known(completion, model, terms, tries, monotonic())
 
 
 # the sum
@@ -120,7 +120,11 @@ def exact(value: Decimal, currency: str, most: int | None = _MOST_BEHIND) -> str
             value = value.quantize(Decimal(1).scaleb(-most), ROUND_HALF_EVEN)
     shown = plain(abs(value), 2)
     whole, _, behind = shown.partition(".")
-    return f"{'-' if value < 0 else ''}{_SIGNS.get(currency, f'{currency} ')}{int(whole):,}.{behind}"
+    return f"{'-' if value < 0 else ''}{_sign(currency)}{int(whole):,}.{behind}"
+
+
+def _sign(currency: str) -> str:
+    return _SIGNS.get(currency, f"{currency} ")
 
 
 def _origin(line: Line) -> str:
@@ -188,9 +192,11 @@ def table(known: Known, width: int, glyphs: Glyphs) -> list[Content]:
     mark = "~" if cost.quality == "estimated" and cost.amount else ""
     amounts = _points([*(each.amount for each in cells), f"{mark}{total}"])
     tokens, prices = _points([each.tokens for each in cells]), _points([each.price for each in cells])
-    sized = (max(6, *map(len, tokens)), max(6, *map(len, prices)), max(6, *map(len, amounts)))
+    price = known.completion.model.price
+    unit = f"{_sign(price.currency if price is not None else 'USD')}/Mtok"
+    sized = (max(6, *map(len, tokens)), max(len(unit), *map(len, prices)), max(6, *map(len, amounts)))
     narrow, words = width < _NARROW, width >= _WORDS
-    lines = [_heading(sized, width, narrow=narrow, words=words)]
+    lines = [_heading(sized, unit, width, narrow=narrow, words=words)]
     for at, each in enumerate(cells):
         right = styled(amounts[at].rjust(sized[2]), "$fg")
         factors = Content("")
@@ -213,11 +219,11 @@ def table(known: Known, width: int, glyphs: Glyphs) -> list[Content]:
     return lines
 
 
-def _heading(sized: tuple[int, int, int], width: int, *, narrow: bool, words: bool) -> Content:
+def _heading(sized: tuple[int, int, int], unit: str, width: int, *, narrow: bool, words: bool) -> Content:
     if narrow:
         return row(Content(""), styled("amount", "$fg2"), width)
     word = " " * 12 if words else ""
-    heads = f"{word}{'tokens'.rjust(sized[0])}   {'/Mtok'.rjust(sized[1])}   {'amount'.rjust(sized[2])}"
+    heads = f"{word}{'tokens'.rjust(sized[0])}   {unit.rjust(sized[1])}   {'amount'.rjust(sized[2])}"
     return row(Content(""), styled(heads, "$fg2"), width)
 
 
@@ -280,7 +286,10 @@ def _bill(known: Known) -> list[Fact]:
 def _price(known: Known) -> list[Fact]:
     price = known.completion.model.price
     if price is None or not price.known:
-        return [Fact("price", "not known: nobody says what this model costs here", "$stop")]
+        if price is None or (price.input_per_mtok is None and price.output_per_mtok is None):
+            return [Fact("price", "not known: nobody says what this model costs here", "$stop")]
+        lacking = "input" if price.input_per_mtok is None else "output"
+        return [Fact("price", f"not known for {lacking} tokens", "$stop")]
     source = _SOURCES.get(price.source, price.source)
     if price.as_of and price.source not in ("config", "local", "play"):
         source += f", {price.as_of}"
@@ -302,9 +311,12 @@ def _tries(known: Known) -> list[Fact]:
     if known.completion.attempts < 2:
         return []
     words = f"{known.completion.attempts}; "
-    if known.tries:
-        paid = ", ".join(f"try {each.attempt}: {cost_text(each.cost)}" for each in known.tries)
+    earlier = [each for each in known.tries if each.attempt < known.completion.attempts]
+    if earlier:
+        paid = ", ".join(f"try {each.attempt}: {cost_text(each.cost)}" for each in earlier)
         return [Fact("tries", f"{words}charged by themselves, not in the sum: {paid}")]
+    if not known.tries and not known.completion.running:
+        return [Fact("tries", f"{words}what those before the last cost is not known here")]
     return [Fact("tries", f"{words}those before the last cost nothing")]
 
 

@@ -90,6 +90,11 @@ class Report:
     month: UsageRow
     read_on: datetime
 
+    @property
+    def empty(self) -> bool:
+        """Nothing of it says anything."""
+        return not self.table.rows and not self.month.charges and not any(day.charges for day in self.days)
+
 
 def read_report(
     report: UsageReport, by: By, now: datetime, own: OwnCurrency | None, glyphs: Glyphs, *, all_time: bool
@@ -248,7 +253,7 @@ class Columns:
         """Return the total; what stands behind its cost reaches over the bars, or has a line of its own."""
         more = styled(cells.more, "$fg2")
         here = len(cells.more) <= self.beyond
-        cost = joined(self._cost(cells), more) if here else self._cost(cells)
+        cost = joined(styled(f"{cells.whole:>{self.whole}}{cells.rest}", "b $fg"), more) if here else self._cost(cells)
         line = self._line(text(cells.title, "b $fg"), cells, cost, "b $fg", Content(""))
         if here:
             return [line]
@@ -357,13 +362,19 @@ class UsageScreen(ModalScreen[None]):
 
     async def _read(self, by: By, *, all_time: bool) -> None:
         try:
-            self._report = await asyncio.to_thread(
-                read_report, self._usage, by, self._clock.now(), self._own, self._glyphs, all_time=all_time
-            )
-            self._wrong = ""
+            report = await self._reported(by, all_time=all_time)
+            if report.empty and not all_time:  # the last answer was long ago, or there is none
+                report = await self._reported(by, all_time=True)
+                self._all_time = not report.empty
+            self._report, self._wrong = report, ""
         except ChatError as failed:
             self._wrong = failed.message
         self._draw()
+
+    async def _reported(self, by: By, *, all_time: bool) -> Report:
+        return await asyncio.to_thread(
+            read_report, self._usage, by, self._clock.now(), self._own, self._glyphs, all_time=all_time
+        )
 
     # drawing
 
@@ -388,9 +399,7 @@ class UsageScreen(ModalScreen[None]):
         report = self._report
         self._head.show([self._tabs(width)])
         blocks = (self._chart, self._heading, self._total)
-        if report is None or (
-            not report.table.rows and not report.month.charges and not any(d.charges for d in report.days)
-        ):
+        if report is None or report.empty:
             self._top.show(self._nothing(read=report is not None))
             for block in blocks:
                 block.show([])
@@ -502,6 +511,8 @@ class UsageScreen(ModalScreen[None]):
             ("p", "this month" if self._all_time else "all time"),
             ("^p", "commands"),
         ]
+        if self._report is not None and self._report.empty:
+            pairs = [("esc", "back"), ("^p", "commands")]
         while len(pairs) > 1 and hints(pairs).cell_length > width:
             pairs.pop()
         return hints(pairs)
