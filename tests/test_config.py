@@ -270,7 +270,7 @@ def test_a_provider_without_a_word_about_keys_needs_none():
     assert (found.get(), found.missing) == (None, None)
 
 
-@pytest.mark.parametrize("key", ["sk-a b", "sk-a\tb", "sk-\u201ca\u201d"])
+@pytest.mark.parametrize("key", ["sk-a b", "sk-a\tb", "sk-\u201ca\u201d", '"sk-a"', "'sk-a'"])
 def test_a_key_that_was_copied_badly_is_said_without_showing_it(key):
     missing = str(find_key("a", ProviderConfig(api_key_env="K"), (), {"K": key}).missing)
     assert missing.startswith("K has ")

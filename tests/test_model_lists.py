@@ -1,12 +1,11 @@
 """The lists that providers keep: asked when it is time, kept for when nobody answers."""
 
-from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
-from tests.loopback import LoopbackServer, Stall, reply
+from tests.loopback import LoopbackServer, Stall, Step, reply
 from tui_chat.bootstrap import Ground
 from tui_chat.core.model import ListedModel
 
@@ -51,7 +50,7 @@ def names(ground: Ground, provider: str = "work/") -> list[str]:
     return [model.name for model in ground.catalog.known() if model.name.startswith(provider)]
 
 
-def listing(*ids: str) -> Sequence[object]:
+def listing(*ids: str) -> list[Step]:
     return reply(200, {"data": [{"id": each} for each in ids]})
 
 

@@ -76,6 +76,8 @@ def given(key: str, source: str) -> FoundKey:
 def judge(text: str, source: str) -> tuple[str, str | None]:
     """Return a key stripped, and what is wrong with it."""
     key = text.strip()
+    if key and key[0] in "\"'" and key[-1] == key[0]:
+        return "", f"{source} has quotation marks around it; take them off"
     if any(character.isspace() for character in key):
         return "", f"{source} has white space inside; copy the key again"
     if not key.isascii() or not key.isprintable():
@@ -92,7 +94,7 @@ class _Command:
         self._key: str | None = None
         self._lock = threading.Lock()
         self._child: Popen[bytes] | None = None
-        self._stopped = False
+        self._stopped = threading.Event()
         self._wake = threading.Event()
 
     def key(self) -> str:
@@ -107,7 +109,7 @@ class _Command:
 
     def stop(self) -> None:
         """Kill the command; whoever waits for its key goes on without."""
-        self._stopped = True
+        self._stopped.set()
         self._wake.set()
         self._kill()
 
@@ -115,7 +117,7 @@ class _Command:
         import shlex
         import subprocess
 
-        if self._stopped:
+        if self._stopped.is_set():
             raise self._error("was stopped")
         try:
             child = self._child = subprocess.Popen(  # noqa: S603  the user's own command, without a shell
@@ -137,7 +139,7 @@ class _Command:
         threading.Thread(target=read, name="api-key-command", daemon=True).start()
         ended = self._wake.wait(COMMAND_TIMEOUT_S)
         self._wake.clear()
-        if not printed:
+        if self._stopped.is_set() or not printed:  # a killed command may have ended before anybody looks
             self._kill()
             raise self._error("was stopped" if ended else f"gave no key within {COMMAND_TIMEOUT_S:.0f} s")
         if child.returncode:

@@ -149,7 +149,8 @@ def _refusals(file: Path, name: str) -> Refusals:
         }
 
     def keep(refused: Refused) -> None:
-        kept = read_json(file)
-        write_json(file, {**(kept if isinstance(kept, dict) else {}), name: dict(refused)})
+        kept, mine = read_json(file), read()  # another process may have added to it meanwhile
+        both = {model: sorted({*mine.get(model, ()), *refused.get(model, ())}) for model in (*mine, *refused)}
+        write_json(file, {**(kept if isinstance(kept, dict) else {}), name: both})
 
     return Refusals(read, keep)

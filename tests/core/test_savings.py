@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from decimal import Decimal
+from typing import Literal
 
 import pytest
 from hypothesis import given
@@ -57,14 +58,15 @@ def test_low_is_never_above_high_and_neither_below_zero(longest, usual):
     assert found is None or 0 <= found.low <= found.high
 
 
-def stopped_answer(**model: str) -> Completion:
-    answer = Completion("c", "t", replace(MODEL, price=PRICE, **model), NOON, params={"max_tokens": 2000})
+def stopped_answer(stops_billing: Literal["yes", "no", "unknown"]) -> Completion:
+    model = replace(MODEL, price=PRICE, stops_billing=stops_billing)
+    answer = Completion("c", "t", model, NOON, params={"max_tokens": 2000})
     answer.final_usage, answer.finish_reason, answer.sent = STOPPED, "cancelled", True
     answer.reckon_savings(500)
     return answer
 
 
 def test_a_provider_that_bills_to_the_end_saves_nothing():
-    assert stopped_answer(stops_billing="yes").saved == Saved(Decimal("0.003"), Decimal("0.018"))
-    assert stopped_answer(stops_billing="unknown").saved is not None
-    assert stopped_answer(stops_billing="no").saved is None
+    assert stopped_answer("yes").saved == Saved(Decimal("0.003"), Decimal("0.018"))
+    assert stopped_answer("unknown").saved is not None
+    assert stopped_answer("no").saved is None

@@ -336,6 +336,20 @@ class TestThinking:
         assert build(HI, model=BUDGETED, reasoning_effort="low")["max_tokens"] == 8192 + 2048
         assert build(HI, model=BUDGETED, reasoning_effort="low", max_tokens=9000)["max_tokens"] == 9000
 
+    @pytest.mark.parametrize(
+        ("model", "effort", "told"),
+        [
+            (BUDGETED, "high", f"temperature is not sent: with reasoning on, {BUDGETED} takes none"),
+            (OLD, "high", f"reasoning_effort is not sent: {OLD} knows no such thing"),
+            (OLD, "none", None),
+            (BUDGETED, "none", None),
+            (EFFORTFUL, "none", None),
+        ],
+    )
+    def test_what_is_driven_out_is_told(self, model: str, effort: str, told: str | None):
+        asked = request(HI, model=model, reasoning_effort=effort, temperature=0.5)
+        assert WIRE.build(asked, None).left_out == ((told,) if told else ())
+
     def test_newer_models_are_told_an_effort(self):
         body = build(HI, model=EFFORTFUL, reasoning_effort="medium", output_config={"format": "f"})
         assert body["thinking"] == {"type": "adaptive", "display": "summarized"}

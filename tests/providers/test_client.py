@@ -58,6 +58,7 @@ from tui_chat.core.usage import Usage
 from tui_chat.providers import body
 from tui_chat.providers.client import HTTPProvider
 from tui_chat.providers.endpoint import Endpoint, Network
+from tui_chat.providers.gemini import Gemini
 from tui_chat.providers.model_lists import gemini_models, ollama_models, openai_models
 from tui_chat.providers.openai_chat import OpenAIChat
 from tui_chat.providers.refusals import Refusals, Refused
@@ -454,6 +455,15 @@ class TestRetries:
         await collect(make(refusals=Refusals(lambda: kept[-1])))
         assert ["stream_options" in request.json for request in server.requests] == [True, False, False]
 
+    async def test_what_was_refused_in_an_earlier_run_is_said_once_more(self, server: LoopbackServer, make: Make):
+        server.enqueue(chat_stream(["a"]))
+        server.enqueue(chat_stream(["b"]))
+        provider = make(refusals=Refusals(lambda: {"m": ["temperature"], "*": ["stream_options", "max_tokens"]}))
+        asked = replace(REQUEST, params={"temperature": 0.2, "max_tokens": 9})
+        for told in (["work refused temperature for m before; sent without it"], []):
+            got = [event async for event in provider.stream(asked)]
+            assert [e.message for e in got if isinstance(e, Adjusted)] == told
+
     async def test_a_user_who_does_not_want_to_wait_need_not(self, server: LoopbackServer, make: Make):
         server.enqueue(reply(503, b"", {"Retry-After": "50"}))
         server.enqueue(chat_stream(["soon"]))
@@ -510,7 +520,7 @@ class TestLists:
         assert [model.id for model in found] == ["gpt-4.1", "vendor/priced"]
         assert found[1].context_window == 128000
         assert found[1].price is not None
-        assert (found[1].price.input_per_mtok, found[1].price.output_per_mtok) == (2, 8)
+        assert (found[1].price.input_per_mtok, found[1].price.output_per_mtok) == (Decimal(2), Decimal(8))
         assert found[1].price.cached_input_per_mtok == Decimal("0.5")
         assert server.lookups[0].headers["authorization"] == f"Bearer {KEY}"
 
@@ -526,14 +536,35 @@ class TestLists:
         with pytest.raises(ProviderError, match="no JSON"):
             await make().models()
 
+    async def test_an_error_that_comes_with_a_200_is_one(self, server: LoopbackServer, make: Make):
+        server.always("/models", reply(200, {"error": {"message": f"no entry for {KEY}"}}))
+        with pytest.raises(ProviderError, match=r"no entry for \[key\]"):
+            await make().models()
+
+    async def test_names_that_echo_the_key_or_cannot_be_shown_are_left_out(self, server: LoopbackServer, make: Make):
+        names = ["m", KEY, f"x-{KEY}-y", "x" * 300, "a\x1b[31m", ""]
+        server.always("/models", reply(200, {"data": [{"id": name} for name in names]}))
+        assert [model.id for model in await make().models()] == ["m"]
+
     async def test_one_that_does_not_come_is_not_waited_for(self, server: LoopbackServer, make: Make):
         server.always("/models", [Head(200), b"[", Stall()])
         with pytest.raises(ProviderError) as caught:
             await make().models(0.05)
         assert caught.value.kind == "timeout"
+        assert "did not answer within 0.05 s" in caught.value.message
+        assert "first_token_timeout_s" not in caught.value.message, "it has nothing to do with it"
 
     def test_nothing_in_a_list_raises(self):
-        for junk in (None, 1, [], {}, {"data": {}}, {"data": [{"id": "a", "pricing": {"prompt": "x"}}]}, [[[]]]):
+        hostile: list[Any] = [
+            None,
+            1,
+            [],
+            {},
+            {"data": {}},
+            [[[]]],
+            {"data": [{"id": "a", "pricing": {"prompt": "x"}}]},
+        ]
+        for junk in hostile:
             openai_models(junk)
             gemini_models(junk)
             ollama_models(junk)
@@ -749,6 +780,19 @@ class TestSecurity:
         assert KEY not in leaving
         assert KEY[:9] not in leaving
 
+    async def test_a_servers_own_words_about_an_answer_are_one_clean_line(self, server: LoopbackServer):
+        why = {"finishReason": "SAFETY", "finishMessage": f"no \x1b[31m\n{KEY} " + "y" * 9000}
+        server.enqueue(reply(200, {"candidates": [why]}))
+        endpoint = Endpoint("work", "gemini", server.base_url, api_key=lambda: KEY)
+        provider = HTTPProvider(endpoint, QUICK, Gemini())
+        try:
+            got, _ = await collect(provider)
+        finally:
+            await provider.aclose()
+        told = next(e.message for e in got if isinstance(e, Adjusted))
+        assert told.startswith("no \u241b[31m [key] y")
+        assert len(told) < 300
+
     async def test_text_that_only_begins_like_the_key_arrives_whole(self, server: LoopbackServer, make: Make):
         server.enqueue(chat_chunk("sk-test"), chat_chunk(reasoning="sk-te"), chat_stream(["x", "sk-test-"]))
         got, _ = await collect(make())
@@ -811,6 +855,20 @@ class TestSecurity:
     async def test_a_base_url_that_is_none_is_said(self, make: Make, base_url: str):
         error = await fails(make(base_url=base_url))
         assert error.kind in ("configuration", "connection")
+
+    async def test_a_header_that_frames_the_request_is_not_the_users(self, server: LoopbackServer, make: Make):
+        error = await fails(make(headers={"Content-Length": "3"}))
+        assert (error.kind, "Content-Length" in error.message) == ("configuration", True)
+        assert not server.requests
+
+    async def test_a_key_in_a_header_that_cannot_be_sent_is_not_shown_by_a_lookup_either(self, make: Make):
+        with pytest.raises(ProviderError, match=r"^work: the request cannot be made.*\[key\]") as caught:
+            await make(headers={"Authorization": f"Bearer {KEY}\n"}).models()
+        assert KEY not in caught.value.message
+
+    async def test_an_address_without_end_does_not_fill_the_screen(self, make: Make):
+        error = await fails(make(replace(QUICK, max_retries=0), "http://127.0.0.1:9/" + "x" * 3000))
+        assert len(error.message) < 500
 
     async def test_a_header_that_cannot_be_sent_is_said(self, make: Make):
         assert (await fails(make(headers={"X-Team": "a\nb"}))).kind == "configuration"
@@ -882,6 +940,18 @@ class TestBounds:
         assert error is not None
         assert error.kind == "protocol"
         assert 1000 <= len(text(got)) < 10_000
+        assert await seen(exchange.hung_up)
+
+    @pytest.mark.parametrize("said", [{"content": "x" * 1000}, {"reasoning": "x" * 1000}])
+    async def test_so_is_one_with_more_text_than_can_be_kept(
+        self, server: LoopbackServer, make: Make, monkeypatch: pytest.MonkeyPatch, said: dict[str, str]
+    ):
+        monkeypatch.setattr(body, "MAX_TEXT", 10_000)
+        exchange = server.enqueue([sse({"choices": [{"delta": said}]})] * 100, Stall())
+        got, error = await collect(make())
+        assert error is not None
+        assert (error.kind, "set max_tokens" in error.message) == ("protocol", True)
+        assert sum(len(e.text) for e in got if isinstance(e, TextDelta | ReasoningDelta)) == 10_000
         assert await seen(exchange.hung_up)
 
     async def test_a_reader_that_pauses_holds_the_server_back(self, server: LoopbackServer, make: Make):

@@ -149,6 +149,17 @@ def test_a_limit_that_passes_is_told_from_a_cap(body: object, headers: dict[str,
     assert (wait_s(outcome, 1, 2, 0.5, 0.0, 0.0) is not None) == again
 
 
+def test_a_models_name_is_shown_as_one_short_clean_line():
+    failure = refused(replace(PLACE, model="\x1b[31m" + "z" * 5000), 404, {}, b"", 0.0)
+    assert "\x1b" not in failure.error.message
+    assert len(failure.error.message) < 300
+
+
+def test_a_request_that_is_too_large_is_to_be_shortened():
+    failure = refused(PLACE, 413, {}, b"Request Entity Too Large", 0.0)
+    assert failure.error.message.endswith("send less: shorten the prompt or leave an attachment out")
+
+
 def test_a_redirect_names_where_to_and_is_final():
     failure = redirected(PLACE, 307, "https://evil.example/v1?key=abcdefgh")
     assert "https://evil.example/v1" in failure.error.message
@@ -163,7 +174,8 @@ def test_an_error_in_the_stream_gets_name_words_and_next_step(token):
     with pytest.raises(Exception) as caught:  # noqa: PT011  its type is what `named` takes
         decoder.close()
     failure = named(PLACE, caught.value)  # type: ignore[arg-type]
-    assert failure.error.message.startswith("work broke off: boom; ")
+    what = "broke off" if token else "reported an error"
+    assert failure.error.message.startswith(f"work {what}: boom; ")
     assert failure.error.request_sent == bool(token), "without a token it cost nothing"
     assert wait_s(failure.outcome, 1, 2, 0.5, 0.0, 0.0) is not None
 

@@ -151,6 +151,12 @@ def test_json_lines_at_every_split_point():
         assert [r.data for r in records] == ['{"a": "é"}', '{"b": "\u2028"}', '{"c": 1}'], at
 
 
+def test_a_web_page_in_one_line_is_no_empty_answer():
+    framer = NDJSONFramer()
+    assert framer.feed(b"<!doctype html><title>Login</title>") == []
+    assert [r.data for r in framer.close()] == ["<!doctype html><title>Login</title>"]
+
+
 def test_a_cut_json_line_is_dropped():
     framer = NDJSONFramer()
     assert [r.data for r in framer.feed(b'{"a": 1}\n{"b"')] == ['{"a": 1}']

@@ -307,6 +307,7 @@ class TestRequest:
     def test_thinking_is_asked_for_in_the_models_own_way(self, model: str, effort: str, config: Any):
         body = build(HI, model=model, reasoning_effort=effort)
         assert body.get("generationConfig", {}).get("thinkingConfig") == config
+        assert bool(WIRE.build(request(HI, model=model, reasoning_effort=effort), None).left_out) == (config is None)
         own = {"thinkingBudget": 7}
         assert build(HI, reasoning_effort=effort, thinkingConfig=own)["generationConfig"]["thinkingConfig"] == own
 

@@ -460,3 +460,14 @@ class TestRequest:
         assert "stream_options" not in json.loads(wire.build(request, None, frozenset((refused,))).body)
         assert wire.refused("stream_options", request, frozenset((refused,))) is None
         assert wire.refused("temperature is not supported", request, frozenset()) is None
+
+
+def test_a_letter_that_was_cut_in_two_is_joined_again():
+    """Some servers cut emoji between the halves that JSON writes them in."""
+    halves = [b'"\\ud83d"', b'"\\udc69 and "', b'"\\ud83d"', b'"\\ude00"', b'"x\\ud83d"']
+    body = b"".join(b'data: {"choices": [{"delta": {"content": ' + half + b"}}]}\n\n" for half in halves)
+    decoder, framer = OpenAIChat().decoder(), OpenAIChat().framer()
+    events = [event for each in framer.feed(body + b"data: [DONE]\n\n") for event in decoder.feed(each)]
+    events += decoder.close()
+    text = "".join(event.text for event in events if isinstance(event, TextDelta))
+    assert text == "👩 and 😀x\ud83d", "a half that stays alone is passed on"

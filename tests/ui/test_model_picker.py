@@ -536,3 +536,24 @@ async def test_the_users_own_keys_work_in_the_list_and_help_names_them(program, 
         await driver.press("escape", "f1")
         await driver.until(lambda: isinstance(driver.app.screen, HelpScreen))
         assert driver.shows("In the list of models")
+
+
+class TestNamesTypedOut:
+    async def test_an_exact_name_goes_before_one_that_only_begins_with_it(self, program, more):
+        config = more.replace('models = ["locked"]', 'models = ["fail-429-once", "fail-429"]').replace(
+            "NO_SUCH_KEY", ""
+        )
+        config = config.replace('api_key_env = ""\n', "")
+        async with program.running(more=config) as driver:
+            await opened(driver)
+            await driver.type("two/fail-429")
+            await driver.press("enter")
+            await driver.until(lambda: driver.screen.pane.session.model.name == "two/fail-429")
+
+    async def test_a_model_that_no_list_has_can_be_typed_out(self, program, more):
+        async with program.running(more=more) as driver:
+            await opened(driver)
+            await driver.type("work/quite-new")
+            await driver.until(lambda: driver.shows("work is asked for it as it is"))
+            await driver.press("enter")
+            await driver.until(lambda: driver.screen.pane.session.model.name == "work/quite-new")

@@ -15,6 +15,7 @@ from tests.store.made import HandClock, chat_named, finish, turn_in
 from tests.ui.conftest import Driver, Program
 from tui_chat.core.conversation import Turn
 from tui_chat.core.errors import StorageError
+from tui_chat.core.usage import Usage
 from tui_chat.store.conversations import open_store
 from tui_chat.ui.widgets.transcript.widget import Transcript
 
@@ -27,13 +28,19 @@ ANSWER = (
 )
 
 
-def remember(program: Program, count: int, title: str = "a long story", answer: str = ANSWER) -> None:
+def remember(
+    program: Program,
+    count: int,
+    title: str = "a long story",
+    answer: str = ANSWER,
+    usage: Usage | None = Usage(1000, 100),  # noqa: B008  frozen
+) -> None:
     """Put a conversation of so many turns into the history."""
     store = open_store(program.home / "chats.db", HandClock())
     chat, turns = chat_named(title), list[Turn]()
     for n in range(count):
         turn = turn_in(chat, f"Question {n}", continues=turns[-1].completions[0] if turns else None)
-        finish(turn.completions[0], answer.format(n=n))
+        finish(turn.completions[0], answer.format(n=n), usage=usage)
         turns.append(turn)
     store.import_trees([(chat, turns)])
     store.close()
@@ -96,15 +103,23 @@ async def test_the_whole_history_is_sent_on_though_only_its_end_was_read(program
 
 
 async def test_the_estimate_counts_what_was_not_read_too(program):
-    remember(program, 60)
+    remember(program, 60, usage=None)
     async with program.running() as driver:
         await open_first(driver)
         pane = driver.screen.pane
         await driver.until(lambda: pane._accounts._tokens_in > 60 * 50)
         pane._services.counter.load()
         page_wise = pane._accounts.count(pane._accounts.sending(pane.session, "")).tokens
-        pane._sessions._read_all(pane.session)
+        pane._sessions.read_all(pane.session)
         assert pane._accounts.count(pane._accounts.sending(pane.session, "")).tokens == page_wise
+
+
+async def test_where_the_last_prompt_was_reported_the_estimate_goes_on_from_it(program):
+    remember(program, 60)
+    async with program.running() as driver:
+        await open_first(driver)
+        accounts = driver.screen.pane._accounts
+        await driver.until(lambda: 1000 < accounts._tokens_in < 1200)
 
 
 async def test_an_estimate_that_took_long_is_not_shown_in_another_conversation(program):

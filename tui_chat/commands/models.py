@@ -37,6 +37,8 @@ def models(*, known: bool, as_json: bool, project: int | None, refresh: bool = F
         for failure in asyncio.run(_refresh(ground)):
             say(f"warning: {failure}")
     shown = list(ground.catalog.known() if known else ground.catalog.usable())
+    if not refresh and (silent := [name for name in ground.config.providers if not ground.catalog.names_at(name)]):
+        say(f"note: no model of {', '.join(silent)} is known yet; tui-chat models --refresh asks for their lists")
     if project is not None:
         shown.sort(key=lambda model: _rank(model, project))
     if as_json:

@@ -38,6 +38,8 @@ _NAMES = {
     "escape": "Esc",
     "left_square_bracket": "[",
     "right_square_bracket": "]",
+    "left_curly_bracket": "{",
+    "right_curly_bracket": "}",
     "question_mark": "?",
 }
 

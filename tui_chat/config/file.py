@@ -356,7 +356,9 @@ def defaults_text() -> str:
     defaults = Config()
     values = {"": defaults, "network": defaults.network, "budget": defaults.budget}
     values |= {"prices": defaults.prices, "ui": defaults.ui}
-    lines = ["# tui-chat: every key with its default. Lines that start with # show keys that have none."]
+    lines = [
+        "# tui-chat: every key with its default. Lines that start with # show keys that have none, and in [keys] those.",
+    ]
     for table, keys in _TABLES.items():
         if table:
             about = f"   # {_ABOUT[table]}" if table in _ABOUT else ""

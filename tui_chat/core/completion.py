@@ -420,7 +420,8 @@ class Completion:
         while len(samples) > 2 and at_s - samples[0][0] > _RATE_SPAN_S:
             samples.popleft()
         span, count = at_s - samples[0][0], tokens - samples[0][1]
-        return count / span if span >= 0.2 else None
+        # a count may fall when the vocabulary takes the place of the first guess
+        return count / span if span >= 0.2 and count >= 0 else None
 
     @property
     def state(self) -> State:

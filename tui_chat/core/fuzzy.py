@@ -30,9 +30,10 @@ def folded(text: str) -> str:
 class Word:
     """One word of a search, in the lower case of `folded`.
 
-    Kinds of matches, best first: the own name itself (0), its beginning (1), a word's beginning in it (2), anywhere in
-    it (3); a word's beginning in the whole name (4), anywhere in that (5); letters that begin words or follow each
-    other, in the own name (6), in the whole (7); letters scattered over the own name (8), over the whole (9).
+    Kinds of matches, best first: the own name itself or the whole one (0), the own one's beginning (1), a word's
+    beginning in it (2), anywhere in it (3); a word's beginning in the whole name (4), anywhere in that (5); letters
+    that begin words or follow each other, in the own name (6), in the whole (7); letters scattered over the own name
+    (8), over the whole (9).
     """
 
     def __init__(self, letters: str) -> None:
@@ -50,6 +51,8 @@ class Word:
         """
         letters = self.letters
         if letters in name:
+            if name == letters:
+                return 0
             at = name.find(letters, own)
             if at == own:
                 return 0 if len(name) == own + len(letters) else _KINDS

@@ -23,7 +23,7 @@ def versions(environ: Mapping[str, str]) -> list[Check]:
     if environ.get("TUI_CHAT_HOME", "").strip():
         keyring = "not used: TUI_CHAT_HOME keeps everything in one folder"
     elif find_spec("keyring") is None:
-        keyring = "not installed: keys pasted in the app go into config.toml (pip install 'tui-chat[keyring]')"
+        keyring = "not installed (pip install keyring): keys pasted in the app go into config.toml"
     else:
         keyring = f"{_version('keyring')}, keys pasted in the app go there"
     return [

@@ -14,6 +14,7 @@ for it, up to 4.5; of others only who set the endpoint up knows (llama.cpp says 
 """
 
 import re
+from dataclasses import replace
 
 from tui_chat.core.events import Adjusted, FinishReason, StreamEvent, UsageUpdate
 from tui_chat.core.message import Message, Part, TextPart
@@ -81,6 +82,7 @@ _ONLY_ONE = re.compile(r"\bboth\b|only one", re.IGNORECASE)
 _CLAUDE = re.compile(r"claude-(?:[a-z]+-)?(\d+)(?:[-.](\d{1,2}))?(?!\d)", re.IGNORECASE)
 _NEWEST = (99, 0)
 _BUDGETS = {"low": 2048, "medium": 8192, "high": 16384}
+_LITTLE = ("none", "minimal")
 _LEAST = 1024
 """Tokens that are left for the answer behind the thoughts."""
 
@@ -102,7 +104,7 @@ class AnthropicMessages:
         body: Object = {"model": request.model.id, "messages": _alternating(messages), "stream": True, **settings}
         if system := system_text(messages):
             body["system"] = system
-        return posted("/messages", _headers(api_key), body)
+        return replace(posted("/messages", _headers(api_key), body), left_out=_left_out(request, without, settings))
 
     def refused(self, words: str, request: Request, without: frozenset[str]) -> str | None:
         if request.partial and PREFILL not in without and names_prefill(words):
@@ -156,11 +158,29 @@ def _settings(request: Request, without: frozenset[str]) -> Object:
     return settings
 
 
+def _left_out(request: Request, without: frozenset[str], settings: Object) -> tuple[str, ...]:
+    """Return what the user set and thinking, or a model that does not think, has no place for."""
+    set_by_user = request.params.keys() - without
+    told = [
+        f"{name} is not sent: with reasoning on, {request.model.id} takes none"
+        for name in _SAMPLING
+        if name in set_by_user and name not in settings
+    ]
+    effort = request.params.get("reasoning_effort")
+    if (
+        "reasoning_effort" in set_by_user
+        and effort not in _LITTLE
+        and not ({"thinking", "output_config"} & settings.keys())
+    ):
+        told.append(f"reasoning_effort is not sent: {request.model.id} knows no such thing")
+    return tuple(told)
+
+
 def _thinking(version: tuple[int, int] | None, effort: object) -> Object:
     """Return how a model is asked to think; see the module's docstring."""
     if not isinstance(effort, str) or (version is not None and version < (3, 7)):
         return {}
-    little = effort in ("none", "minimal")
+    little = effort in _LITTLE
     if version is None or version < (4, 6):
         budget = _BUDGETS.get(effort, _BUDGETS["high"])
         return {} if little else {"thinking": {"type": "enabled", "budget_tokens": budget}}

@@ -8,7 +8,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, cast
 
 from tui_chat.core.errors import ProviderError
-from tui_chat.core.events import StreamEvent, TextDelta
+from tui_chat.core.events import ReasoningDelta, StreamEvent, TextDelta, ToolCallDelta
 from tui_chat.providers.endpoint import Network
 from tui_chat.providers.inflate import Inflater
 from tui_chat.providers.wire import Decoder, Framer, Record
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 MAX_ANSWER = 64 * 1024 * 1024
 """Bytes of one answer, decoded."""
+MAX_TEXT = 16 * 1024 * 1024
+"""Characters of text, reasoning and calls in one answer; whoever keeps and prints it makes several copies."""
 _LINGER_S = 0.05
 """How long the end of the body is waited for behind the end marker, so that the connection can be used again."""
 _LOOK_S = 0.05
@@ -128,10 +130,15 @@ class Body:
             await self._response.aclose()
 
 
+def _too_long(limit: int) -> ProviderError:
+    message = f"the answer is larger than {limit >> 20} MiB and was cut here; set max_tokens"
+    return ProviderError("protocol", message, request_sent=True)
+
+
 class Reading:
     """One answer's body on its way from bytes to events."""
 
-    __slots__ = ("_finished_at_s", "_framer", "_inflater", "_network", "_size", "decoder", "text")
+    __slots__ = ("_finished_at_s", "_framer", "_inflater", "_network", "_said", "_size", "decoder", "text")
 
     def __init__(self, framer: Framer, decoder: Decoder, inflater: Inflater, network: Network) -> None:
         self.decoder = decoder
@@ -140,7 +147,8 @@ class Reading:
         self._framer = framer
         self._inflater = inflater
         self._network = network
-        self._size = 0
+        self._said = self._size = 0
+        """Characters that came out, bytes that went in."""
         self._finished_at_s: float | None = None
 
     def patience_s(self) -> float:
@@ -161,8 +169,7 @@ class Reading:
             if self.decoder.done:
                 return
             if over > 0:
-                message = f"the answer is larger than {MAX_ANSWER >> 20} MiB and was cut here"
-                raise ProviderError("protocol", message, request_sent=True)
+                raise _too_long(MAX_ANSWER)
 
     def rest(self) -> Iterator[StreamEvent]:
         """Yield what the end of the body completes."""
@@ -172,8 +179,16 @@ class Reading:
     def _decoded(self, records: list[Record]) -> Iterator[StreamEvent]:
         for record in records:
             for event in self.decoder.feed(record):
-                if not self.text and isinstance(event, TextDelta):
-                    self.text = True
+                match event:
+                    case TextDelta(said):
+                        self.text = True
+                    case ReasoningDelta(said) | ToolCallDelta(_, said):
+                        pass
+                    case _:
+                        said = ""
+                self._said += len(said)
+                if self._said > MAX_TEXT:
+                    raise _too_long(MAX_TEXT)
                 yield event
             if self.decoder.done:
                 return

@@ -14,6 +14,7 @@ import ipaddress
 import json
 import os
 import random
+import socket
 import ssl
 import sys
 import time
@@ -40,6 +41,7 @@ from tui_chat.core.events import (
 )
 from tui_chat.core.model import ListedModel
 from tui_chat.core.request import Request
+from tui_chat.core.safe_text import one_line
 from tui_chat.core.usage import Usage
 from tui_chat.providers import failures
 from tui_chat.providers.asking import PREFILL
@@ -65,6 +67,9 @@ _ERROR_BODY_S = 5.0
 _LONG_KEY = 20
 """Letters of a key that is long enough to show its last four."""
 _KEEP_ALIVE_S = 30.0
+_LONGEST_URL = 160
+"""Characters of an address in a message."""
+_FRAMING = ("content-length", "transfer-encoding")
 
 
 def warm() -> None:
@@ -149,6 +154,8 @@ class _Cleaner:
                 return [ResponseStarted(request_id and clean(request_id), model and clean(model))]
             case ToolCallDelta(name, arguments):
                 return [ToolCallDelta(clean(name), clean(arguments))]
+            case Adjusted(what):  # a dialect may pass on the server's own words
+                return [Adjusted(one_line(self._secrets.clean(what), failures.WORDS))]
             case Finished():
                 return [*self.rest(), event]
             case _:
@@ -182,6 +189,8 @@ class HTTPProvider:
         self._keyed = False
         """There is a key."""
         self._key_end = ""
+        self._told: set[tuple[str, str]] = set()
+        """What the user knows to be left out: the model, and the option or the sentence that said so."""
         parts = urlsplit(endpoint.base_url)
         self._local = _is_local(parts.hostname)
         self._secrets.add(parts.password)
@@ -250,8 +259,14 @@ class HTTPProvider:
         key = await self._key()
         refusals, model_id = self._endpoint.refusals, request.model.id
         without = refusals.of(model_id)
+        for known in request.params:
+            if known in without - {"max_tokens"} and self._is_news(model_id, known):
+                yield Adjusted(f"{self._endpoint.provider} refused {known} for {model_id} before; {_instead(known)}")
         while True:
             built = self._build(request, key, without)
+            for why in built.left_out:
+                if self._is_news(model_id, why):
+                    yield Adjusted(why)
             place = self._place(request, built.path)
             sending = _Sending()
             async with self._sent_to(self._url(built.path), built, place, sending) as body:
@@ -269,8 +284,14 @@ class HTTPProvider:
                     raise failures.refused(place, status, headers, words, time.time())
             refusals.add(model_id, option)
             without |= {option}
-            if option in request.params or option == PREFILL:
+            if (option in request.params or option == PREFILL) and self._is_news(model_id, option):
                 yield Adjusted(f"{place.provider} refused {option} for {model_id}; {_instead(option)}")
+
+    def _is_news(self, model_id: str, what: str) -> bool:
+        """Say whether the user was not yet told that something is left out, and take it as told from now on."""
+        known = (model_id, what) in self._told
+        self._told.add((model_id, what))
+        return not known
 
     def _refused(self, status: int, words: bytes, request: Request, without: frozenset[str]) -> str | None:
         """Return the option that the server refuses and an answer can do without; each is left out once."""
@@ -287,7 +308,8 @@ class HTTPProvider:
 
     async def models(self, limit_s: float = LIST_TIMEOUT_S) -> list[ListedModel]:
         """Return the provider's own list of models that can chat. Raises ProviderError, ConfigurationError."""
-        return self._wire.listed(await self._got(self._endpoint.list_url, limit_s))
+        listed = self._wire.listed(await self._got(self._endpoint.list_url, limit_s))
+        return [model for model in listed if self._secrets.clean_values(model.id) == model.id]  # some echo the key
 
     async def bill_of(self, request_id: str) -> tuple[Usage, Decimal] | None:
         """Return what an answer was billed, where the provider keeps an account; `None` = not there, or not yet."""
@@ -323,9 +345,11 @@ class HTTPProvider:
                     raise failures.redirected(place, body.status, body.headers.get("location", ""))
                 return _parsed(place, await self._whole(body))
         except TimeoutError:
-            raise self._final(failures.silent(place, limit_s, sent=False, text=False).error, 1) from None
+            raise self._final(failures.late(place, limit_s).error, 1) from None
         except Failure as failed:
             raise self._final(failed.error, 1) from None
+        except ProviderError as failed:
+            raise self._final(failures.named(place, failed).error, 1) from None
 
     async def document(self, limit: int) -> bytes:
         """Return what stands at the base URL itself, asked for without a key. Raises ProviderError.
@@ -382,7 +406,7 @@ class HTTPProvider:
         endpoint, clean = self._endpoint, self._secrets.clean
         return Place(
             endpoint.provider,
-            clean(url),
+            one_line(clean(url), _LONGEST_URL),
             endpoint.key_hint,
             key_page=endpoint.key_page,
             has_key=self._keyed,
@@ -431,6 +455,8 @@ class HTTPProvider:
             headers = httpx.Headers({"User-Agent": f"tui-chat/{__version__}", "Accept-Encoding": "identity"})
             headers.update(built.headers)
             headers.update(dict(self._endpoint.headers))
+            if own := [name for name in self._endpoint.headers if name.lower() in _FRAMING]:
+                raise ValueError(f"{own[0]} is not for you to set")  # noqa: TRY301  one border for what cannot be sent
             client = await self._connected()
             http_request = client.build_request(
                 method,
@@ -590,12 +616,15 @@ def _instead(option: str) -> str:
 
 
 def _parsed(place: Place, document: bytes) -> object:
-    """Return a document's JSON. Raises ProviderError."""
+    """Return a document's JSON. Raises ProviderError, and Failure for an error that came with a 200."""
     try:
-        return json.loads(document, parse_float=Decimal)
+        answer = json.loads(document, parse_float=Decimal)
     except (ValueError, RecursionError, ArithmeticError):
-        message = f"{place.provider}: what stands at {place.url} is no JSON; check the base_url"
+        message = f"what stands at {place.url} is no JSON; check the base_url"
         raise ProviderError("protocol", message) from None
+    if isinstance(answer, dict) and answer.get("error") and (words := failures.read_error(answer)) is not None:
+        raise failures.named(place, failures.ReportedError(words, request_sent=False))
+    return answer
 
 
 def _cause(failed: BaseException) -> BaseException:
@@ -618,4 +647,6 @@ def _cause(failed: BaseException) -> BaseException:
 def _reason(cause: BaseException) -> str:
     if isinstance(cause, OSError) and cause.errno is not None and cause.errno > 0:
         return os.strerror(cause.errno).lower()  # asyncio puts words of its own around it
+    if isinstance(cause, socket.gaierror) and cause.strerror:
+        return cause.strerror.lower()
     return str(cause) or type(cause).__name__

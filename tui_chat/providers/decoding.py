@@ -24,6 +24,7 @@ from tui_chat.providers.wire import Record
 
 _JSON = json.JSONDecoder(parse_float=Decimal)
 _TOKENS = TextDelta | ReasoningDelta | ToolCallDelta
+_TEXTS = TextDelta | ReasoningDelta
 _MOST = 10**15
 
 Object = dict[str, object]
@@ -32,7 +33,7 @@ Object = dict[str, object]
 class AnswerDecoder:
     """One answer, see `wire.Decoder`; a dialect gives it `_take`, and `base_url_hint` where its own is not /v1."""
 
-    __slots__ = ("_error", "_html", "_records", "_started", "_tokens", "_unreadable", "done", "finish_reason")
+    __slots__ = ("_error", "_half", "_html", "_records", "_started", "_tokens", "_unreadable", "done", "finish_reason")
 
     base_url_hint = "check the base_url, it usually ends in /v1"
 
@@ -46,6 +47,8 @@ class AnswerDecoder:
         self._started: ResponseStarted | None = None
         self._tokens = False
         """Something was generated, so the request costs."""
+        self._half: tuple[type[TextDelta | ReasoningDelta], str] | None = None
+        """The first half of a letter whose other half has not come yet, and of what it is a part."""
 
     def _take(self, value: Object, events: list[StreamEvent]) -> None:
         """Add the events of one JSON object; an error in it is found by the caller too, unless it is nested."""
@@ -88,7 +91,31 @@ class AnswerDecoder:
             if self.done:
                 break
         self._tokens = self._tokens or any(isinstance(event, _TOKENS) for event in events)
-        return events
+        return self._with_whole_letters(events)
+
+    def _with_whole_letters(self, events: list[StreamEvent]) -> list[StreamEvent]:
+        """Hold the first half of a letter that was cut in two, as some servers cut emoji, until the other comes."""
+        if self._half is None and not any(isinstance(event, _TEXTS) and _is_half(event.text[-1:]) for event in events):
+            return events
+        whole: list[StreamEvent] = []
+        for event in events:
+            if not isinstance(event, _TEXTS):
+                whole.append(event)
+                continue
+            text = event.text
+            if self._half is not None:
+                kind, half = self._half
+                self._half = None
+                if kind is type(event):
+                    text = half + text
+                else:
+                    whole.append(kind(half))
+            if _is_half(text[-1:]):
+                self._half = type(event), text[-1]
+                text = text[:-1]
+            if text:
+                whole.append(type(event)(_paired(text)))
+        return whole
 
     def close(self) -> list[StreamEvent]:
         if self._error is not None:
@@ -97,7 +124,8 @@ class AnswerDecoder:
             raise self._nothing()
         if self.finish_reason is None and not self.done:
             raise ProviderError("stream", "the answer broke off before its end; run it again", request_sent=True)
-        return [Finished(self.finish_reason or "stop")]
+        rest = [] if self._half is None else [self._half[0](self._half[1])]
+        return [*rest, Finished(self.finish_reason or "stop")]
 
     def _nothing(self) -> ProviderError:
         if self._html:
@@ -125,6 +153,16 @@ class AnswerDecoder:
         if named != self._started and (named.request_id or named.model):
             self._started = named
             events.append(named)
+
+
+def _is_half(letter: str) -> bool:
+    """Say whether a letter is the first half of one."""
+    return "\ud800" <= letter <= "\udbff"
+
+
+def _paired(text: str) -> str:
+    """Return a text with halves of letters joined that belong together; single ones stay as they are."""
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "surrogatepass")
 
 
 # foreign JSON

@@ -219,6 +219,8 @@ def refused(place: Place, status: int, headers: Mapping[str, str], body: bytes, 
         message += f": {own.rstrip('.')}"
     outcome = Outcome(status=status, headers=headers, capped=capped)
     step = _next_step(kind, place, hint_s, capped=capped)
+    if status == 413 and kind == "invalid_request":
+        step = "send less: shorten the prompt or leave an attachment out"
     return Failure(ProviderError(kind, message, status=status), outcome, step)
 
 
@@ -241,10 +243,10 @@ def _next_step(kind: ErrorKind, place: Place, hint_s: float | None, *, capped: b
         case "not_found" if not place.model:
             return f"no list of models is there: {place.url} was asked"
         case "not_found":
-            near = _nearest(place.model, place.known_models())
+            near, name = _nearest(place.model, place.known_models()), place.quoted(place.model, 80)
             if near:
-                return f"the nearest to {place.model} that is known there: {near}"
-            return f"check the model's name ({place.model}) and the base_url: {place.url} was asked"
+                return f"the nearest to {name} that is known there: {near}"
+            return f"check the model's name ({name}) and the base_url: {place.url} was asked"
         case "rate_limit" if hint_s is not None:
             return f"run it again in {duration(hint_s)}"
         case "rate_limit" if capped:
@@ -311,7 +313,8 @@ def named(place: Place, error: ProviderError) -> Failure:
     if isinstance(error, ReportedError):
         own = place.quoted(error.words.message, WORDS).rstrip(".") or "an error without words"
         step = _next_step(error.kind, place, None, capped=error.kind == "payment")
-        message = f"{place.provider} broke off: {own}"
+        began = "broke off" if error.request_sent else "reported an error"
+        message = f"{place.provider} {began}: {own}"
     else:
         step = ""
         message = f"{place.provider}: {place.clean(error.message)}"
@@ -343,6 +346,12 @@ def broken(place: Place, reason: str, *, sent: bool, answered: bool) -> Failure:
     message = f"{place.provider}: {what} ({place.quoted(reason)})"
     kind: ErrorKind = "stream" if answered else "connection"
     return Failure(ProviderError(kind, message, request_sent=sent), Outcome(transient=True), "run it again")
+
+
+def late(place: Place, seconds: float) -> Failure:
+    """Return the failure of a lookup, such as the list of models, that took longer than anybody waits for it."""
+    message = f"{place.provider} did not answer within {seconds:g} s at {place.url}"
+    return Failure(ProviderError("timeout", message), Outcome(), "try it again, or check the base_url")
 
 
 def silent(place: Place, seconds: float, *, sent: bool, text: bool) -> Failure:

@@ -29,6 +29,11 @@ _BLANK = b" \t\r\n"
 _FIELDS = frozenset((b"data", b"event", b"error"))
 
 
+def _too_large(what: str, limit: int) -> ProviderError:
+    step = "check the provider's kind and base_url"
+    return ProviderError("protocol", f"the server sent {what} of more than {limit >> 20} MiB; {step}")
+
+
 class _Lines:
     """Cuts bytes at CR, LF and CRLF; a CR ends its line at once, the LF that may follow it is swallowed later."""
 
@@ -62,7 +67,7 @@ class _Lines:
             self._rest.clear()
         self._rest += rest
         if len(self._rest) > MAX_LINE or any(len(line) > MAX_LINE for line in lines):
-            raise ProviderError("protocol", f"the server sent a line of more than {MAX_LINE >> 20} MiB")
+            raise _too_large("a line", MAX_LINE)
         return lines
 
     def _without_bom(self, data: bytes) -> bytes:
@@ -113,7 +118,7 @@ class SSEFramer:
         if self._document is not None:
             self._document += data
             if len(self._document) > MAX_EVENT:
-                raise ProviderError("protocol", f"the server sent a document of more than {MAX_EVENT >> 20} MiB")
+                raise _too_large("a document", MAX_EVENT)
             return []
         records: list[Record] = []
         for line in self._lines.feed(data):
@@ -151,7 +156,7 @@ class SSEFramer:
         self._data.append(text)
         self._size += len(value)
         if self._size > MAX_EVENT:
-            raise ProviderError("protocol", f"the server sent an event of more than {MAX_EVENT >> 20} MiB")
+            raise _too_large("an event", MAX_EVENT)
 
     def _end(self, records: list[Record]) -> None:
         if self._data:
@@ -184,6 +189,6 @@ class NDJSONFramer:
         return [Record(None, line.decode("utf-8", "replace")) for line in self._lines.feed(data) if line.strip(_BLANK)]
 
     def close(self) -> list[Record]:
-        """Return the last line, when it has no end and can be read all the same."""
+        """Return the last line, when it has no end and can be read all the same, or is a web page in one line."""
         rest = self._lines.close().decode("utf-8", "replace")
-        return [Record(None, rest)] if rest.strip() and _parses(rest) else []
+        return [Record(None, rest)] if rest.strip() and (_parses(rest) or rest.lstrip()[0] == "<") else []

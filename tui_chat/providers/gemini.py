@@ -17,6 +17,7 @@ before, and Gemma, knows neither.
 """
 
 import re
+from dataclasses import replace
 from urllib.parse import quote
 
 from tui_chat.core.events import Adjusted, FinishReason, StreamEvent, UsageUpdate
@@ -119,6 +120,7 @@ class Gemini:
             body["systemInstruction"] = {"parts": [{"text": system}]}
         body["contents"] = _alternating(messages)
         config: Object = {}
+        left_out: tuple[str, ...] = ()
         for name, value in request.params.items():
             if name in _RESERVED or (name in _NAMES and name in without):
                 continue
@@ -126,6 +128,8 @@ class Gemini:
                 thinking = _thinking(request.model.id, value)
                 if thinking:
                     config.setdefault("thinkingConfig", thinking)
+                elif value != "none":
+                    left_out = (f"reasoning_effort is not sent: {request.model.id} knows no such thing",)
             elif name == "stop":
                 config["stopSequences"] = as_list(value)
             else:
@@ -133,7 +137,7 @@ class Gemini:
         if config:
             body["generationConfig"] = config
         path = f"/{_resource(request.model.id)}:streamGenerateContent?alt=sse"
-        return posted(path, _headers(api_key), body)
+        return replace(posted(path, _headers(api_key), body), left_out=left_out)
 
     def refused(self, words: str, request: Request, without: frozenset[str]) -> str | None:
         if _SYSTEM not in without and any(m.role == "system" for m in request.messages) and _NO_SYSTEM.search(words):

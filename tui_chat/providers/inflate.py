@@ -11,6 +11,7 @@ from tui_chat.core.errors import ProviderError
 
 PIECE = 256 * 1024
 """The most that is inflated at once."""
+_STEP = "check the base_url, and the proxy if there is one"
 
 
 class Inflater:
@@ -23,7 +24,8 @@ class Inflater:
         names = [name for name in names if name not in ("", "identity")]
         if len(names) > 1 or not {*names} <= {"gzip", "x-gzip", "deflate"}:
             words = ", ".join(names)[:40]
-            raise ProviderError("protocol", f"the server compressed its answer ({words}) although it was not asked to")
+            message = f"the server compressed its answer ({words}) although it was not asked to; {_STEP}"
+            raise ProviderError("protocol", message)
         self._name = names[0] if names else ""
         self._member: Any = None
 
@@ -38,7 +40,8 @@ class Inflater:
             try:
                 piece = self._member.decompress(data, PIECE)
             except zlib.error:
-                raise ProviderError("protocol", "the server sent compressed data that cannot be read") from None
+                message = f"the server sent compressed data that cannot be read; {_STEP}"
+                raise ProviderError("protocol", message) from None
             data = self._member.unconsumed_tail
             if self._member.eof:
                 data, self._member = self._member.unused_data, None

@@ -19,6 +19,8 @@ _NO_CHAT = re.compile(
     re.IGNORECASE,
 )
 
+_LONGEST = 256
+"""Characters of a model's name."""
 _OTHER_KINDS = frozenset(("embedding", "embeddings", "image", "audio", "moderation", "rerank", "video", "transcribe"))
 
 
@@ -31,7 +33,7 @@ def openai_models(answer: object) -> list[ListedModel]:
 
 def _openai(each: Object) -> ListedModel | None:
     name = word(each.get("id")) or word(each.get("name")) or word(each.get("model"))
-    if name is None or not name.isprintable() or not _chats(each, name):
+    if name is None or not _usable(name) or not _chats(each, name):
         return None
     window = first(
         count(each, "context_window"),
@@ -42,6 +44,11 @@ def _openai(each: Object) -> ListedModel | None:
         count(inner(each, "limits"), "max_input_tokens"),
     )
     return ListedModel(name, window or None, _price(inner(each, "pricing")))
+
+
+def _usable(name: str) -> bool:
+    """Say whether a name can be shown, typed and kept."""
+    return 0 < len(name) <= _LONGEST and name.isprintable()
 
 
 def _chats(each: Object, name: str) -> bool:
@@ -99,7 +106,7 @@ def gemini_models(answer: object) -> list[ListedModel]:
         name = (word(each.get("name")) or "").removeprefix("models/")
         methods = each.get("supportedGenerationMethods")
         chats = not isinstance(methods, list) or "generateContent" in methods
-        if name and name.isprintable() and chats and not _NO_CHAT.search(name):
+        if _usable(name) and chats and not _NO_CHAT.search(name):
             models.append(ListedModel(name, count(each, "inputTokenLimit") or None))
     return models
 
@@ -108,4 +115,4 @@ def ollama_models(answer: object) -> list[ListedModel]:
     """Return the models of Ollama's `GET /api/tags`."""
     found = answer.get("models") if isinstance(answer, dict) else None
     names = [word(each.get("model")) or word(each.get("name")) for each in objects(found)]
-    return [ListedModel(name) for name in names if name and name.isprintable() and not _NO_CHAT.search(name)]
+    return [ListedModel(name) for name in names if name and _usable(name) and not _NO_CHAT.search(name)]

@@ -33,6 +33,8 @@ class WireRequest:
     headers: dict[str, str] = field(repr=False)
     """Those of the format, the key's among them."""
     body: bytes = b""
+    left_out: tuple[str, ...] = ()
+    """What the user set and this model has no place for, as sentences."""
 
 
 class Framer(Protocol):

@@ -10,6 +10,7 @@ from decimal import Decimal
 from textual.content import Content
 
 from tui_chat.core.completion import Completion
+from tui_chat.core.context import reported_before
 from tui_chat.core.conversation import Conversation, Turn
 from tui_chat.core.errors import ChatError
 from tui_chat.core.format import Spent, cost, total
@@ -137,7 +138,8 @@ class Accounts:
 
         Raises StorageError when the history cannot be read.
         """
-        earlier = self._earlier(sending) if sending.earlier else None
+        whole = reported_before(sending.before, sending.model) is None  # else that report has all that came before it
+        earlier = self._earlier(sending) if sending.earlier and whole else None
         tokens, price = self._services.chat.estimate(
             sending.conversation,
             sending.before,

@@ -269,12 +269,18 @@ class ConversationPane(CoveredVertical):
         if session.model.scripted:
             info = joined(info, styled("  scripted", "$fg2"))
         if session.conversation.params:
-            info = joined(info, text("   " + summary(session.conversation.params), "$fg2"))
+            info = joined(info, "   ", text(summary(session.conversation.params), "$fg2"))
         if session.editing is not None:
             info = joined(info, styled("   editing: sends a branch", "$stop"))
-        missing = session.model.missing
-        self._composer.show_info(info, text(missing, "$stop") if missing is not None else self._accounts.to_send)
+        lacks = text(self._lacks(session.model), "$stop") if session.model.missing is not None else None
+        self._composer.show_info(info, self._accounts.to_send if lacks is None else lacks)
         return active
+
+    def _lacks(self, model: Model) -> str:
+        """Return why a model cannot be used, and the key that helps."""
+        if not model.needs:
+            return model.missing or ""
+        return f"{letter_of('key.paste', self._keys)} takes a key, or set {model.needs}"
 
     def _asked_next(self) -> Content:
         """Return what the next prompt goes to: all names where there is room for them."""
@@ -492,7 +498,7 @@ class ConversationPane(CoveredVertical):
             session.others = tuple(others)
         unusable = next((model for model in session.asked if model.missing is not None), None)
         if unusable is not None:
-            self.say(f"{unusable.name} cannot be used: {unusable.missing}")
+            self.say(f"{unusable.name} cannot be used: {self._lacks(unusable)}")
             return
         replaced = session.editing if session.editing in session.path else None
         if not await self._fits(prompt, replaced):
@@ -706,7 +712,9 @@ class ConversationPane(CoveredVertical):
         if turn is None or turn.id not in turn.siblings:
             return
         at = turn.siblings.index(turn.id) + step
-        if self._busy:
+        if len(turn.siblings) < 2:
+            self.say("No other branch here. alt+← and alt+→ go through the answers to one prompt.")
+        elif self._busy:
             self.say(_BUSY)
         elif session.editing is not None:
             self.say("A prompt is being rewritten: send it, or leave it with esc.")

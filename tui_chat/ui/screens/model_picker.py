@@ -26,7 +26,7 @@ from tui_chat.ui.theme import ASCII, Glyphs
 from tui_chat.ui.widgets.bindings import binding
 from tui_chat.ui.widgets.model_list import ModelList
 from tui_chat.ui.widgets.model_rows import Models, like_the_last
-from tui_chat.ui.widgets.row import fit, hints, joined, row, styled
+from tui_chat.ui.widgets.row import fit, hints, joined, row, styled, text
 
 _UNITS = ((72, 44, "   $ per million tokens"), (46, 28, "   $/Mtok"), (0, 18, ""))
 """From which width of the screen on: cells beside the search, and the unit of the figures in words that fit there."""
@@ -214,9 +214,21 @@ class ModelPicker(ModalScreen[list[Model] | None]):
         """End with the marked models, else with the one under the cursor."""
         self._in_time()
         selected = self._list.selected
-        chosen = self._list.marked or ([selected] if selected is not None else [])
+        as_typed = self._as_typed
+        chosen = self._list.marked or [each for each in (selected or as_typed,) if each is not None]
         if chosen:
             _ = self.dismiss(chosen)  # awaiting it in a handler of its own screen would never end
+
+    @property
+    def _as_typed(self) -> Model | None:
+        """The model that was typed out, `provider/model`, when no list has it: the server knows best."""
+        name = self._input.value.strip()
+        if self._list.selected is not None or "/" not in name or " " in name:
+            return None
+        try:
+            return self._services.catalog.resolve(name)
+        except ChatError:
+            return None
 
     def action_mark(self) -> None:
         """Add the model to those that are asked together, or take it out."""
@@ -257,7 +269,8 @@ class ModelPicker(ModalScreen[list[Model] | None]):
         if self._said:
             return styled(self._said, "$stop")
         if selected is None:
-            return Content("")
+            typed = self._as_typed
+            return text(f"No list has it; {typed.provider} is asked for it as it is.", "$fg2") if typed else Content("")
         return like_the_last(selected, self._like, self._liked, brief=brief)
 
     def _hint(self, width: int) -> Content:
@@ -274,6 +287,8 @@ class ModelPicker(ModalScreen[list[Model] | None]):
             return shown(keys_of(binding_id, self._keys)), words
 
         pairs = [("enter", use)] if selected is not None or marked else []
+        if selected is None and not marked and (typed := self._as_typed) is not None:
+            pairs = [("enter", f"use {typed.id}")]
         if selected is not None and not lacking:
             pairs.append(key("compare.open", "take out" if out else "add to compare"))
         if selected is not None:

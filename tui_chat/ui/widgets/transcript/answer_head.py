@@ -33,7 +33,7 @@ class AnswerHead:
         if completion.running:
             self._estimate = cost_text(completion.cost)
         elif self._estimate and self._settled_at_s is None and completion.state is State.SETTLED:
-            changed = self._estimate.lstrip("~") != cost_text(completion.cost)
+            changed = self._estimate.lstrip("~") != cost_text(completion.cost).lstrip("~")
             self._settled_at_s = now_s if changed else now_s - SETTLING_S
 
     def line(self, width: int, glyphs: Glyphs) -> Content:

@@ -8,6 +8,9 @@ from textual.widget import Widget
 
 HELD_S = 0.3
 """How long a letter after a stop waits for a second one: people who stop an answer go on typing what they meant."""
+PAID_HELD_S = 0.7
+"""The same for a letter that sends something: a slow typist must not pay for a word that begins with it."""
+_PAID = ("answer_again", "continue_answer")
 
 
 class Letters:
@@ -42,7 +45,8 @@ class Letters:
             self._type(printable)
         elif self._offered:
             self._held = event.key, printable
-            self._timer = self._widget.set_timer(HELD_S, self._act)
+            action = self._widget.app.active_bindings[event.key].binding.action
+            self._timer = self._widget.set_timer(PAID_HELD_S if action in _PAID else HELD_S, self._act)
         else:
             return False
         return True
