@@ -357,7 +357,7 @@ def defaults_text() -> str:
     values = {"": defaults, "network": defaults.network, "budget": defaults.budget}
     values |= {"prices": defaults.prices, "ui": defaults.ui}
     lines = [
-        "# tui-chat: every key with its default. Lines that start with # show keys that have none, and in [keys] those.",
+        "# tui-chat: every key with its default. Lines that start with # show keys without one, and in [keys] those.",
     ]
     for table, keys in _TABLES.items():
         if table:
