@@ -1,6 +1,5 @@
 """One provider, made of what the user says of it, its preset, and its key: as the catalog and as the network see it."""
 
-import ipaddress
 from collections.abc import Callable, Mapping
 from dataclasses import field
 from decimal import Decimal
@@ -16,7 +15,7 @@ from tui_chat.core.errors import ConfigurationError
 from tui_chat.core.record import record
 from tui_chat.model_lists import Listed
 from tui_chat.paths import Home, readable_by_others
-from tui_chat.providers.endpoint import Endpoint
+from tui_chat.providers.endpoint import Endpoint, is_loopback
 from tui_chat.providers.refusals import Refusals, Refused
 from tui_chat.providers.registry import WIRE_FORMATS
 
@@ -124,14 +123,6 @@ def _refused(name: str, kind: str, said: ProviderConfig) -> str | None:
     if said.limits.requests_per_min or said.limits.tokens_per_min:
         return f"providers.{name}.limits is not obeyed yet by this version; take the line out to use the provider"
     return None
-
-
-def is_loopback(base_url: str) -> bool:
-    host = urlsplit(base_url).hostname or ""
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost" or host.endswith(".localhost")
 
 
 def _refusals(file: Path, name: str) -> Refusals:

@@ -10,7 +10,6 @@ border, `HTTPProvider.stream`, as a ProviderError whose text has been cleaned of
 """
 
 import asyncio
-import ipaddress
 import json
 import os
 import random
@@ -47,7 +46,7 @@ from tui_chat.providers import failures
 from tui_chat.providers.asking import PREFILL
 from tui_chat.providers.billing import generation_bill
 from tui_chat.providers.body import Body, Reading
-from tui_chat.providers.endpoint import Endpoint, Network
+from tui_chat.providers.endpoint import Endpoint, Network, is_loopback
 from tui_chat.providers.failures import Failure, Place
 from tui_chat.providers.inflate import Inflater
 from tui_chat.providers.redact import Echo, Secrets
@@ -106,15 +105,6 @@ def _trust(ca_file: str | None) -> ssl.SSLContext:
             message = f"the certificates in {where} cannot be read: {bad}"
             raise ProviderError("configuration", message) from None
     return context
-
-
-def _is_local(host: str | None) -> bool:
-    if not host or host == "localhost" or host.endswith(".localhost"):
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 class _Sending:
@@ -191,9 +181,8 @@ class HTTPProvider:
         self._key_end = ""
         self._told: set[tuple[str, str]] = set()
         """What the user knows to be left out: the model, and the option or the sentence that said so."""
-        parts = urlsplit(endpoint.base_url)
-        self._local = _is_local(parts.hostname)
-        self._secrets.add(parts.password)
+        self._local = is_loopback(endpoint.base_url)
+        self._secrets.add(urlsplit(endpoint.base_url).password)
         for name, value in endpoint.headers.items():
             if any(word in name.lower() for word in ("key", "auth", "token", "secret", "cookie")):
                 self._secrets.add(value)

@@ -3,11 +3,22 @@
 They stand apart from the wire formats, which the first paint does not need.
 """
 
+import ipaddress
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import field
+from urllib.parse import urlsplit
 
 from tui_chat.core.record import record
 from tui_chat.providers.refusals import Refusals
+
+
+def is_loopback(base_url: str) -> bool:
+    """Say whether a server is on this machine."""
+    host = urlsplit(base_url).hostname or ""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost" or host.endswith(".localhost")
 
 
 def _no_key() -> str | None:
