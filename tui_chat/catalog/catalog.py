@@ -6,7 +6,6 @@ that vendor's host, and a reseller of the same model has none until the user say
 money.
 """
 
-import difflib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import field, replace
 from decimal import Decimal
@@ -260,6 +259,8 @@ class Catalog:
 
     @staticmethod
     def _nearest(name: str, names: Iterable[str]) -> str:
+        import difflib
+
         near = difflib.get_close_matches(name, list(dict.fromkeys(names)), 1, 0.0)
         return f"the nearest is {near[0]}" if near else "none is known"
 

@@ -11,10 +11,10 @@ from collections.abc import Callable, Sequence
 from contextlib import aclosing
 from dataclasses import replace
 from decimal import Decimal
-from statistics import median
+from typing import TYPE_CHECKING
 
 from tui_chat.core.budget import SpendLimit
-from tui_chat.core.calibration import Calibrator, Sample
+from tui_chat.core.calibration import Calibrator, Sample, median
 from tui_chat.core.completion import COUNTED_AT_ONCE, Completion
 from tui_chat.core.context import goes_along, joined_text, messages_before, prompt_message, reported_before, unanswered
 from tui_chat.core.conversation import Conversation, Turn, path_continued, title_from
@@ -29,15 +29,16 @@ from tui_chat.core.events import (
     ToolCallDelta,
     Waiting,
 )
-from tui_chat.core.fitting import Excess, excess, room_for_answer
 from tui_chat.core.ids import new_id
 from tui_chat.core.message import BlobPart, Message, TextPart
 from tui_chat.core.model import Model
 from tui_chat.core.ports import LateBilling, Paint, Providers, Store
 from tui_chat.core.pricing import Cost, cost_of
 from tui_chat.core.request import Request
-from tui_chat.core.savings import LEAST_ANSWERS
 from tui_chat.core.usage import CountedUsage, Usage
+
+if TYPE_CHECKING:
+    from tui_chat.core.fitting import Excess
 
 PARTIAL_INTERVAL_S = 0.4
 """How long text may wait for the disk; with the writer's own delay well under the promised half second."""
@@ -313,6 +314,8 @@ class Chat:
             lengths = self._store.finished_lengths(model.provider, model.id)
         except StorageError:
             return None
+        from tui_chat.core.savings import LEAST_ANSWERS
+
         return round(median(lengths)) if len(lengths) >= LEAST_ANSWERS else None
 
     def _learn(self, completion: Completion) -> None:
@@ -377,11 +380,13 @@ class Chat:
         prompt: str,
         model: Model,
         attachments: tuple[BlobPart, ...] = (),
-    ) -> Excess | None:
+    ) -> "Excess | None":
         """Return what has to be left out of a whole path so that a prompt fits; `None` when it fits, or nobody knows.
 
         Counts everything, so for a long path call it in a thread.
         """
+        from tui_chat.core.fitting import excess, room_for_answer
+
         window = model.context_window
         if window is None:
             return None

@@ -11,7 +11,7 @@ from dataclasses import field
 from datetime import datetime
 from decimal import Decimal
 from enum import Enum
-from typing import assert_never
+from typing import TYPE_CHECKING, assert_never
 
 from tui_chat.core.counter import StreamTokens, TokenCounter
 from tui_chat.core.errors import ChatError
@@ -34,8 +34,10 @@ from tui_chat.core.model import Model, Params
 from tui_chat.core.pricing import NOTHING, Cost, cost_of
 from tui_chat.core.record import entity
 from tui_chat.core.request import Request
-from tui_chat.core.savings import Saved, saved_by_stopping
 from tui_chat.core.usage import CountedUsage, Usage, UsageSource
+
+if TYPE_CHECKING:
+    from tui_chat.core.savings import Saved
 
 COUNTED_AT_ONCE = 16 * 1024
 """Characters that one look at the tokens counts: 2 ms for prose, 70 ms for a flood of blanks."""
@@ -193,7 +195,7 @@ class Completion:
     final_usage: CountedUsage | None = None
     """Set once the answer ended, and for answers from the history."""
     final_cost: Cost | None = None
-    saved: Saved | None = None
+    saved: "Saved | None" = None
     """What stopping it kept from being spent."""
     finish_reason: FinishReason | None = None
     error: ChatError | None = None
@@ -320,6 +322,8 @@ class Completion:
         """Work out what a stop saved; `usual` is the median length of finished answers by this model."""
         if self.finish_reason != "cancelled" or not self.sent or self.model.stops_billing == "no":
             return
+        from tui_chat.core.savings import saved_by_stopping
+
         longest = self.params.get("max_tokens")
         limit = longest if isinstance(longest, int) and not isinstance(longest, bool) and longest > 0 else None
         self.saved = saved_by_stopping(self.usage, self.model.price, self.created_at, longest=limit, usual=usual)

@@ -10,7 +10,6 @@ from tui_chat.core.completion import Completion
 from tui_chat.core.conversation import Turn, path_continued
 from tui_chat.core.message import Message, Part, TextPart
 from tui_chat.core.model import Model
-from tui_chat.core.seam import joined
 
 
 def goes_along(completion: Completion | None, text: str) -> bool:
@@ -27,6 +26,10 @@ def joined_text(turn: Turn, completion: Completion) -> str:
         seen.add(before.id)
         parts.append(before.text)
         before = turn.completion(before.resumes_id)
+    if len(parts) == 1:
+        return parts[0]
+    from tui_chat.core.seam import joined
+
     text = ""
     for part in reversed(parts):
         text = joined(text, part)

@@ -26,6 +26,7 @@ _JSON = json.JSONDecoder(parse_float=Decimal)
 _TOKENS = TextDelta | ReasoningDelta | ToolCallDelta
 _TEXTS = TextDelta | ReasoningDelta
 _MOST = 10**15
+_LONGEST_NAME = 400
 
 Object = dict[str, object]
 
@@ -149,7 +150,7 @@ class AnswerDecoder:
 
     def _name(self, request_id: object, model: object, events: list[StreamEvent]) -> None:
         """Say what the server calls this answer and its model, once."""
-        named = ResponseStarted(word(request_id), word(model))
+        named = ResponseStarted(*(each and each[:_LONGEST_NAME] for each in (word(request_id), word(model))))
         if named != self._started and (named.request_id or named.model):
             self._started = named
             events.append(named)

@@ -23,11 +23,9 @@ from tui_chat.core.completion import Completion, State
 from tui_chat.core.context import joined_text
 from tui_chat.core.conversation import Turn
 from tui_chat.core.errors import ChatError
-from tui_chat.core.fitting import Excess
 from tui_chat.core.keymap import keys_of, letter_of
 from tui_chat.core.message import BlobPart
 from tui_chat.core.model import Model, Params
-from tui_chat.core.params import summary
 from tui_chat.core.services import Services
 from tui_chat.ui import clipboard
 from tui_chat.ui.accounts import Accounts, Counted, Sending
@@ -44,6 +42,7 @@ from tui_chat.ui.widgets.prompt_input import PromptInput
 from tui_chat.ui.widgets.row import joined, styled, text
 
 if TYPE_CHECKING:
+    from tui_chat.core.fitting import Excess
     from tui_chat.ui.screens.link_box import LinkChoice
     from tui_chat.ui.widgets.transcript.answer_rows import AnswerRows
     from tui_chat.ui.widgets.transcript.widget import Transcript
@@ -269,12 +268,17 @@ class ConversationPane(CoveredVertical):
         if session.model.scripted:
             info = joined(info, styled("  scripted", "$fg2"))
         if session.conversation.params:
-            info = joined(info, "   ", text(summary(session.conversation.params), "$fg2"))
+            info = joined(info, "   ", text(self._params_text(), "$fg2"))
         if session.editing is not None:
             info = joined(info, styled("   editing: sends a branch", "$stop"))
         lacks = text(self._lacks(session.model), "$stop") if session.model.missing is not None else None
         self._composer.show_info(info, self._accounts.to_send if lacks is None else lacks)
         return active
+
+    def _params_text(self) -> str:
+        from tui_chat.core.params import summary
+
+        return summary(self.session.conversation.params)
 
     def _lacks(self, model: Model) -> str:
         """Return why a model cannot be used, and the key that helps."""
@@ -530,7 +534,7 @@ class ConversationPane(CoveredVertical):
                 return False
         return True
 
-    async def _ask_to_leave_out(self, over: Excess, model: Model, prompt: str) -> None:
+    async def _ask_to_leave_out(self, over: "Excess", model: Model, prompt: str) -> None:
         from tui_chat.ui.screens.ask_box import AskBox
 
         count = len(over.left_out)
@@ -821,7 +825,7 @@ class ConversationPane(CoveredVertical):
             session.conversation.params = params
             if session.conversation.stored:
                 self._store.save_conversation(session.conversation)
-            self.say(f"From the next prompt on: {summary(params)}." if params else "From the next prompt on: none.")
+            self.say(f"From the next prompt on: {self._params_text() or 'none'}.")
 
         await self.app.push_screen(ParamsBox(session.conversation.params, session.model), kept)
 
