@@ -24,7 +24,8 @@ LATER = {
     "tui_chat.ui.editor", "tui_chat.ui.screens.usage", "tui_chat.ui.widgets.bars",
     "tui_chat.store.usage_report", "tui_chat.core.usage_report",
     "tui_chat.ui.screens.cost_box", "tui_chat.ui.screens.elsewhere_box", "tui_chat.core.breakdown",
-    "tui_chat.core.elsewhere", "hashlib", "statistics", "tui_chat.core.fuzzy", "tui_chat.core.seam", "tui_chat.config.writing", "tui_chat.doctor",
+    "tui_chat.core.elsewhere", "hashlib", "statistics", "tui_chat.core.fuzzy", "tui_chat.core.seam",
+    "tui_chat.config.writing", "tui_chat.doctor",
     # what draws answers
     "tui_chat.ui.widgets.transcript", "tui_chat.ui.widgets.markdown_log",
 }  # fmt: skip

@@ -134,7 +134,7 @@ class TestStarting:
     def test_the_estimate_counts_text_files_that_go_along(self):
         room = Room(Script(WHOLE))
         alone, _ = room.chat.estimate(room.conversation, [], "Hi", MODEL)
-        files = (BlobPart("a.txt", "text/plain", b"x" * 500), BlobPart("a.png", "image/png", b"\x89PNG"))
+        files = (BlobPart("a.txt", "text/plain", b"x" * 500), BlobPart("a.bin", "application/zip", b"PK"))
         count, _ = room.chat.estimate(room.conversation, [], "Hi", MODEL, files)
         assert count == alone + 500
 

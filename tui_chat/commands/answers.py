@@ -8,7 +8,7 @@ from tui_chat.core import format as fmt
 from tui_chat.core.completion import Completion
 from tui_chat.core.conversation import Conversation
 from tui_chat.core.errors import ChatError, ConfigurationError
-from tui_chat.core.pricing import NOTHING
+from tui_chat.core.pricing import NOTHING, stale_month
 from tui_chat.core.record import entity
 from tui_chat.core.safe_text import safe
 from tui_chat.interchange.records import (
@@ -106,11 +106,12 @@ class Answer:
         if completion is None or not completion.sent:
             return None
         usage, cost = completion.usage.usage, completion.cost
+        month = stale_month(cost.price_as_of, completion.created_at) if cost.price_source == "bundled" else None
         marks = ["~" if name in completion.usage.estimated else "" for name in ("input_tokens", "output_tokens")]
         parts = [
             f"{marks[0]}{fmt.tokens(usage.input_tokens)} tok in",
             f"{marks[1]}{fmt.tokens(usage.output_tokens)} tok out",
-            ("play " if cost.play else "") + fmt.cost(cost),
+            ("play " if cost.play else "") + fmt.cost(cost) + (f" (prices {month})" if month else ""),
         ]
         if completion.total_s is not None:
             parts.append(fmt.seconds(completion.total_s))

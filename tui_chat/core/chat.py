@@ -342,7 +342,7 @@ class Chat:
         """
         texts = [part.text for message in request.messages for part in message.parts]
         texts += [request.partial] if request.partial else []
-        frame = _FRAME + 4 * (len(request.messages) + bool(request.partial))
+        frame = _FRAME + 4 * (len(request.messages) + bool(request.partial)) + _pictures(request)
         if not self._counter.loaded:  # an estimate is the same in every encoding, and to ask which loads a library
             return frame + sum(self._counter.count(text) for text in texts)
         encoding = request.model.encoding or self._counter.encoding_for(request.model.id)
@@ -458,6 +458,17 @@ async def _count_up(completion: Completion) -> None:
     while completion.uncounted > COUNTED_AT_ONCE:
         _ = completion.counted_output
         await asyncio.sleep(0)
+
+
+def _pictures(request: Request) -> int:
+    """Return about what the pictures of a request are counted as."""
+    parts = [part for message in request.messages for part in message.parts]
+    pictures = [part for part in parts if isinstance(part, BlobPart) and part.media_type.startswith("image/")]
+    if not pictures:
+        return 0
+    from tui_chat.core.pictures import picture_tokens
+
+    return sum(picture_tokens(request.model.id, part.data) for part in pictures)
 
 
 class _PartialWriter:
