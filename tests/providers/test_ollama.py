@@ -78,7 +78,7 @@ class TestAnswer:
     def test_arguments_of_tool_calls_are_json(self):
         call = {"function": {"index": 0, "name": "look", "arguments": {"a": "é"}}}
         got = events(line(message={"tool_calls": [call, None, {"function": 3}]}) + end(done_reason="stop"))
-        assert got == [ToolCallDelta("look", '{"a": "é"}'), Finished("stop")]
+        assert got == [ToolCallDelta("look", '{"a": "é"}'), Finished("tool_calls")]
 
     @pytest.mark.parametrize(
         ("counts", "usage"),

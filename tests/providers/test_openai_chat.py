@@ -471,3 +471,12 @@ def test_a_letter_that_was_cut_in_two_is_joined_again():
     events += decoder.close()
     text = "".join(event.text for event in events if isinstance(event, TextDelta))
     assert text == "👩 and 😀x\ud83d", "a half that stays alone is passed on"
+
+
+def test_a_document_that_is_no_answer_says_so():
+    decoder, framer = OpenAIChat().decoder(), OpenAIChat().framer()
+    framer.feed(b'{"ok": true}')
+    assert [event for each in framer.close() for event in decoder.feed(each)] == []
+    with pytest.raises(ProviderError, match="is no answer") as caught:
+        decoder.close()
+    assert (caught.value.kind, caught.value.request_sent) == ("protocol", False)

@@ -34,7 +34,20 @@ Object = dict[str, object]
 class AnswerDecoder:
     """One answer, see `wire.Decoder`; a dialect gives it `_take`, and `base_url_hint` where its own is not /v1."""
 
-    __slots__ = ("_error", "_half", "_html", "_records", "_started", "_tokens", "_unreadable", "done", "finish_reason")
+    __slots__ = (
+        "_has_call",
+        "_error",
+        "_half",
+        "_html",
+        "_meant",
+        "_records",
+        "_has_text",
+        "_started",
+        "_tokens",
+        "_unreadable",
+        "done",
+        "finish_reason",
+    )
 
     base_url_hint = "check the base_url, it usually ends in /v1"
 
@@ -48,6 +61,8 @@ class AnswerDecoder:
         self._started: ResponseStarted | None = None
         self._tokens = False
         """Something was generated, so the request costs."""
+        self._has_call = self._has_text = self._meant = False
+        """A tool was called, text came, anything came that means something."""
         self._half: tuple[type[TextDelta | ReasoningDelta], str] | None = None
         """The first half of a letter whose other half has not come yet, and of what it is a part."""
 
@@ -91,7 +106,11 @@ class AnswerDecoder:
                 self._fail(error)
             if self.done:
                 break
-        self._tokens = self._tokens or any(isinstance(event, _TOKENS) for event in events)
+        for event in events:
+            self._tokens = self._tokens or isinstance(event, _TOKENS)
+            self._has_call = self._has_call or isinstance(event, ToolCallDelta)
+            self._has_text = self._has_text or isinstance(event, TextDelta)
+            self._meant = self._meant or not isinstance(event, Unreadable)
         return self._with_whole_letters(events)
 
     def _with_whole_letters(self, events: list[StreamEvent]) -> list[StreamEvent]:
@@ -123,8 +142,13 @@ class AnswerDecoder:
             raise ReportedError(self._error, request_sent=self._tokens)
         if self._records == self._unreadable and self.finish_reason is None:
             raise self._nothing()
+        if self.finish_reason is None and not self.done and not self._meant:
+            what = "what the server sent is no answer; check the provider's kind and base_url"
+            raise ProviderError("protocol", what)
         if self.finish_reason is None and not self.done:
             raise ProviderError("stream", "the answer broke off before its end; run it again", request_sent=True)
+        if self.finish_reason == "stop" and self._has_call and not self._has_text:
+            self.finish_reason = "tool_calls"  # some dialects call that an ordinary end
         rest = [] if self._half is None else [self._half[0](self._half[1])]
         return [*rest, Finished(self.finish_reason or "stop")]
 
