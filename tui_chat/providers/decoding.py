@@ -35,13 +35,13 @@ class AnswerDecoder:
     """One answer, see `wire.Decoder`; a dialect gives it `_take`, and `base_url_hint` where its own is not /v1."""
 
     __slots__ = (
-        "_has_call",
         "_error",
         "_half",
+        "_has_call",
+        "_has_text",
         "_html",
         "_meant",
         "_records",
-        "_has_text",
         "_started",
         "_tokens",
         "_unreadable",
