@@ -9,6 +9,8 @@ from textual.containers import VerticalScroll
 from textual.screen import ModalScreen
 from textual.widgets import Static
 
+from tui_chat.core.fitting import Excess
+from tui_chat.core.model import Model
 from tui_chat.ui.widgets.row import hints, styled, text
 
 
@@ -40,3 +42,16 @@ class AskBox(ModalScreen[bool]):
     def action_answer(self) -> None:
         """Take Enter as a yes, where there is a question."""
         _ = self.dismiss(bool(self._do))
+
+
+def excess_box(over: Excess, model: Model) -> AskBox:
+    """Return the question what may be left out so that a prompt fits."""
+    count = len(over.left_out)
+    needs = f"It puts in about {over.tokens:,} tokens and leaves {over.room:,} for the answer"
+    lines = [f"{needs}; {model.short_name} takes {over.window:,}."]
+    if not over.enough:
+        lines.append("It does not fit without the whole history either: shorten it, or choose another model (^l).")
+        return AskBox("This does not fit", lines)
+    turns = "the oldest turn" if count == 1 else f"the {count} oldest turns"
+    lines.append(f"Without {turns} it fits. What is left out stays in the chat; d takes it back in.")
+    return AskBox("This does not fit", lines, f"leave out {count} and send")

@@ -28,8 +28,9 @@ from tui_chat.core.message import BlobPart
 from tui_chat.core.model import Model, Params
 from tui_chat.core.services import Services
 from tui_chat.ui import clipboard
-from tui_chat.ui.accounts import Accounts, Counted, Sending
+from tui_chat.ui.accounts import Accounts
 from tui_chat.ui.browser import has_browser
+from tui_chat.ui.estimates import PAUSE_S, Estimates
 from tui_chat.ui.sessions import PAGE, Session, Sessions
 from tui_chat.ui.streams import Streams
 from tui_chat.ui.theme import Glyphs
@@ -47,7 +48,6 @@ if TYPE_CHECKING:
     from tui_chat.ui.widgets.transcript.answer_rows import AnswerRows
     from tui_chat.ui.widgets.transcript.widget import Transcript
 
-_ESTIMATE_S = 0.15
 _DRAFT_S = 0.5
 _TYPED_OUT_S = 1.0
 _KEPT_S = 12.0
@@ -109,13 +109,19 @@ class ConversationPane(CoveredVertical):
         self.chosen_by_hand = False
         """The user said which model the next prompt goes to."""
         self._draft_timer: Timer | None = None
-        self._estimate_timer: Timer | None = None
         self._headline = Headline()
         self._transcript: Transcript | None = None
         self.empty = EmptyState(glyphs, keys)
         self._below = BelowMark(glyphs)
         self.prompt = PromptInput(services.store.prompts, keys_of("prompt.send", keys), keys_of("prompt.newline", keys))
         self._composer = Composer(self.prompt)
+        self._estimates = Estimates(
+            self,
+            accounts,
+            lambda: accounts.sending(self.session, self.prompt.text),
+            lambda sending: sending.session is self.session,
+            lambda: self.post_message(self.Changed()),
+        )
 
     def compose(self) -> ComposeResult:
         yield self._headline
@@ -355,30 +361,9 @@ class ConversationPane(CoveredVertical):
         if editing is None or self.prompt.text != editing.prompt:  # a rewritten prompt becomes the draft
             self._save_draft()
 
-    def plan_estimate(self, delay_s: float = _ESTIMATE_S) -> None:
+    def plan_estimate(self, delay_s: float = PAUSE_S) -> None:
         """Count again what sending would cost, soon."""
-        if self._estimate_timer is not None:
-            self._estimate_timer.stop()
-        self._estimate_timer = self.set_timer(max(0.001, delay_s), self._make_estimate)
-
-    def _make_estimate(self) -> None:
-        sending = self._accounts.sending(self.session, self.prompt.text)
-        if sending.large:
-            self.run_worker(self._estimate_apart(sending), group="estimate", exclusive=True, exit_on_error=False)
-        else:
-            self._take_estimate(sending, self._accounts.count(sending))
-
-    async def _estimate_apart(self, sending: Sending) -> None:
-        try:
-            counted = await asyncio.to_thread(self._accounts.count, sending)
-        except ChatError:
-            return  # the history cannot be read; whoever sends is told
-        if sending.session is self.session:  # another one may be in view by now
-            self._take_estimate(sending, counted)
-
-    def _take_estimate(self, sending: Sending, counted: Counted) -> None:
-        self._accounts.take(sending, counted)
-        self.post_message(self.Changed())
+        self._estimates.plan(delay_s)
 
     @on(PromptInput.Changed)
     def _prompt_changed(self, event: PromptInput.Changed) -> None:
@@ -535,19 +520,9 @@ class ConversationPane(CoveredVertical):
         return True
 
     async def _ask_to_leave_out(self, over: "Excess", model: Model, prompt: str) -> None:
-        from tui_chat.ui.screens.ask_box import AskBox
+        from tui_chat.ui.screens.ask_box import excess_box
 
-        count = len(over.left_out)
-        needs = f"It puts in about {over.tokens:,} tokens and leaves {over.room:,} for the answer"
-        lines = [f"{needs}; {model.short_name} takes {over.window:,}."]
-        if over.enough:
-            turns = "the oldest turn" if count == 1 else f"the {count} oldest turns"
-            lines.append(f"Without {turns} it fits. What is left out stays in the chat; d takes it back in.")
-            do = f"leave out {count} and send"
-        else:
-            lines.append("It does not fit without the whole history either: shorten it, or choose another model (^l).")
-            do = ""
-        agreed = await self.app.push_screen_wait(AskBox("This does not fit", lines, do))
+        agreed = await self.app.push_screen_wait(excess_box(over, model))
         if agreed and over.enough:
             for completion in over.left_out:
                 self._sessions.discard(completion)
