@@ -196,7 +196,7 @@ class TestToolCalls:
         got = events(body + completed(output=[item]))
         assert calls(got) == [ToolCallDelta("look", ""), ToolCallDelta("", '{"a":1}')]
         assert calls(events(completed(output=[item]))) == calls(got)
-        assert got[-1] == Finished("tool_calls"), "the dialect calls it completed"
+        assert got[-1] == Finished("stop"), "the dialect calls it completed"
 
 
 class TestUsage:

@@ -17,6 +17,7 @@ from tui_chat.core.errors import ConfigurationError
 
 Run = Callable[[], int]
 _MOST_DAYS = 100_000
+_MOST_REQUESTS = 256
 
 
 class _Parser(argparse.ArgumentParser):
@@ -96,6 +97,26 @@ def _parser() -> argparse.ArgumentParser:
     import_.add_argument("file", metavar="FILE")
     import_.set_defaults(load=_import)
 
+    compare = commands.add_parser("compare", help="ask several models the prompts of a file", allow_abbrev=False)
+    compare.add_argument("file", metavar="FILE", help='JSON Lines with a "prompt" each, or text; - is stdin')
+    compare.add_argument(
+        "-m",
+        "--model",
+        action="append",
+        default=[],
+        dest="models",
+        metavar="MODEL",
+        help="repeatable; else compare_models",
+    )
+    compare.add_argument("-s", "--system", metavar="SYSTEM", help="the system prompt")
+    compare.add_argument("--parallel", type=_requests, metavar="N", help="requests at once, over all models (4)")
+    compare.add_argument("--format", choices=("table", "markdown", "csv", "json"), dest="form")
+    compare.add_argument("-o", "--output", metavar="PATH", help="a file instead of stdout")
+    compare.add_argument("--again", action="store_true", help="start over, instead of asking only what is left")
+    compare.add_argument("--max-cost", type=_usd, metavar="USD", help="stop the run when it costs this much")
+    compare.add_argument("-q", "--quiet", action="store_true", help="no progress on stderr")
+    compare.set_defaults(load=_compare)
+
     doctor = commands.add_parser("doctor", help="what keeps the program from working, and what to do about it")
     doctor.add_argument("--json", action="store_true")
     doctor.set_defaults(load=_doctor)
@@ -109,7 +130,7 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-_LATER = ("compare", "serve")
+_LATER = ("serve",)
 
 
 def _conversation(parser: argparse.ArgumentParser, default: object = argparse.SUPPRESS) -> None:
@@ -144,6 +165,12 @@ def _count(text: str) -> int:
         return count_of(text)
     except ValueError as wrong:
         raise argparse.ArgumentTypeError(str(wrong)) from None
+
+
+def _requests(text: str) -> int:
+    if not text.isdecimal() or not 1 <= int(text[:6]) <= _MOST_REQUESTS:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number of requests, from 1 to {_MOST_REQUESTS}")
+    return int(text[:6])
 
 
 def _day(text: str) -> date:
@@ -209,6 +236,23 @@ def _import(options: argparse.Namespace) -> Run:
     from tui_chat.commands.files import import_file
 
     return partial(import_file, options.file)
+
+
+def _compare(options: argparse.Namespace) -> Run:
+    from tui_chat.commands.compare import CompareOptions, compare
+
+    asked = CompareOptions(
+        file=options.file,
+        models=tuple([options.model] if options.model else []) + tuple(options.models),
+        parallel=options.parallel,
+        system=options.system,
+        form=options.form,
+        output=options.output,
+        again=options.again,
+        max_cost=options.max_cost,
+        quiet=options.quiet,
+    )
+    return partial(compare, asked)
 
 
 def _doctor(options: argparse.Namespace) -> Run:

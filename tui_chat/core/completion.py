@@ -329,6 +329,11 @@ class Completion:
         self.saved = saved_by_stopping(self.usage, self.model.price, self.created_at, longest=limit, usual=usual)
 
     @property
+    def asked_for_tool(self) -> bool:
+        """True when the model called a tool; known only in the run in which it answered."""
+        return bool(self._tool_log)
+
+    @property
     def text(self) -> str:
         return self.text_log.text
 

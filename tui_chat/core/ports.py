@@ -86,6 +86,10 @@ class Store(Protocol):
         """The most recently updated conversation."""
         ...
 
+    def tagged(self, tag: str) -> Conversation | None:
+        """The newest conversation with a tag, archived ones too."""
+        ...
+
     def path(self, conversation_id: str, tip_id: str | None = None) -> list[Turn]:
         """The turns from the first to `tip_id` (default: the conversation's tip), each with all its completions."""
         ...

@@ -49,6 +49,8 @@ class AnswerDecoder:
         "finish_reason",
     )
 
+    tells_tools = True
+    """An answer that only calls a tool ends as `tool_calls`, whatever the dialect calls it."""
     base_url_hint = "check the base_url, it usually ends in /v1"
 
     def __init__(self) -> None:
@@ -147,7 +149,7 @@ class AnswerDecoder:
             raise ProviderError("protocol", what)
         if self.finish_reason is None and not self.done:
             raise ProviderError("stream", "the answer broke off before its end; run it again", request_sent=True)
-        if self.finish_reason == "stop" and self._has_call and not self._has_text:
+        if self.tells_tools and self.finish_reason == "stop" and self._has_call and not self._has_text:
             self.finish_reason = "tool_calls"  # some dialects call that an ordinary end
         rest = [] if self._half is None else [self._half[0](self._half[1])]
         return [*rest, Finished(self.finish_reason or "stop")]

@@ -158,6 +158,7 @@ _ENDS = _FAILED | {"completed", "incomplete", "done", _NOT_STREAMED}
 class ResponsesDecoder(AnswerDecoder):
     """One answer. Fed with records, it returns events; see `wire.Decoder`."""
 
+    tells_tools = False  # what is completed there is complete, its calls included
     __slots__ = ("_came", "_due", "_event", "_thoughts")
 
     def __init__(self) -> None:

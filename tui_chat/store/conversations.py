@@ -135,6 +135,16 @@ class SQLiteStore:
             ).fetchone()
             return None if row is None else rows.loaded_conversation(row)
 
+    def tagged(self, tag: str) -> Conversation | None:
+        """The newest conversation with a tag, archived ones too."""
+        with self._database.reading() as connection:
+            row = connection.execute(
+                _CONVERSATION + "WHERE instr(c.tags, ?) AND EXISTS "
+                "(SELECT 1 FROM json_each(c.tags) WHERE value = ?) ORDER BY c.n DESC LIMIT 1",
+                (rows.as_json(tag), rows.stored(tag)),
+            ).fetchone()
+            return None if row is None else rows.loaded_conversation(row)
+
     # turns
 
     def path(self, conversation_id: str, tip_id: str | None = None) -> list[Turn]:

@@ -58,7 +58,8 @@ def _status(completion: Completion, glyphs: Glyphs) -> list[Content]:
         case State.FAILED if completion.error is not None:
             return _failed(completion)
     if not completion.running and completion.finish_reason == "stop" and not completion.text.strip():
-        return [styled("the model sent no text", "$stop")]
+        asked = completion.asked_for_tool
+        return [styled(_ENDINGS["tool_calls"] if asked else "the model sent no text", "$stop")]
     reason = _ENDINGS.get(completion.finish_reason or "")
     return [styled(reason, "$stop")] if reason and not completion.running else []
 
