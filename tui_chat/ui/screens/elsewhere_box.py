@@ -425,6 +425,8 @@ class ElsewhereBox(ModalScreen[None]):
 
     def _notes(self, used: Tokens) -> list[str]:
         notes = ["The same tokens at each price; other models count them a little differently."]
+        if not self._table.rows(used):
+            notes = ["No other model can be used here yet: f4 takes a key, config.toml names servers and prices."]
         if used.total.cached_input_tokens:
             notes.append("Cached tokens cost the cached price where a model has one, else that of the input.")
         if used.unknown:
