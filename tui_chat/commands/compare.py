@@ -458,7 +458,7 @@ class _Bar:
     def _put(self) -> None:
         width = 80
         with suppress(OSError, ValueError):
-            width = os.get_terminal_size(sys.stderr.fileno()).columns
+            width = os.get_terminal_size(sys.stderr.fileno()).columns or width
         line = tables.progress_text(self._progress, self._elapsed_s, max(20, width - 1), plain=not self._draws())
         if line != self._shown:
             self._shown = line

@@ -180,7 +180,7 @@ def _rows(figures: Sequence[Figures], *, plain: bool) -> list[list[str]]:
     rows = [list(_HEADS)]
     for row, ratio in zip(figures, ratios(figures), strict=True):
         each = row.per_answer_usd
-        mark = "~" if row.spent.estimated_usd else ""
+        mark = "~" if row.answered.estimated_usd else ""
         shown = _ratio_text(ratio)
         rows.append(
             [
@@ -255,7 +255,7 @@ def _ratio_text(ratio: Decimal | None) -> str:
 
 
 def progress_text(progress: Progress, elapsed_s: float, width: int, *, plain: bool = False) -> str:
-    """Return `37/150  ████──────  $0.0123 so far, ~$0.04 to come   2 failed   12 s`; the bar takes the room there is."""
+    """Return `37/150  ███─────  $0.0123 so far, ~$0.04 to come   2 failed   12 s` in at most `width` cells."""
     done, size = progress.done, progress.batch.size
     tail = f"{progress_money(progress)}{_failed(progress, '   ')}   {duration(elapsed_s)}"
     room = min(_BAR, width - cells(f"{done}/{size}    {tail}"))

@@ -103,6 +103,8 @@ class Figures:
     """Prompts that were asked, or would have been in vain, and have no answer."""
     spent: UsageRow
     """Everything that was charged for it: stopped and failed attempts too."""
+    answered: UsageRow
+    """What its answers were charged, the retries before them included."""
     play: bool
     """It is play money."""
     first_token_s: float | None
@@ -117,10 +119,10 @@ class Figures:
 
     @property
     def per_answer_usd(self) -> Decimal | None:
-        """What an answer costs, its failed attempts included; `None` when that is not known."""
-        if not self.answers or not self.spent.cost_known:
+        """What an answer costs, without those that were cut; `None` when that is not known."""
+        if not self.answers or not self.answered.cost_known:
             return None
-        return self.spent.usd / self.answers
+        return self.answered.usd / self.answers
 
 
 def ratios(rows: Sequence[Figures]) -> list[Decimal | None]:
@@ -178,31 +180,35 @@ class Batch:
         A completion without a charge, as after an import, counts with its own cost.
         """
         own = {each.id: each for each in self.completions()}
-        paid: dict[str, list[tuple[Usage, Cost]]] = {model.name: [] for model in self.models}
+        paid: dict[str, list[_Paid]] = {model.name: [] for model in self.models}
         charged = set()
         for charge in charges:
-            if charge.completion_id in own:
-                charged.add(charge.completion_id)
-                paid[own[charge.completion_id].model.name].append((charge.usage, charge.cost))
+            if (each := own.get(charge.completion_id)) is not None:
+                charged.add(each.id)
+                paid[each.model.name].append((each, charge.usage, charge.cost))
         for each in own.values():
             if each.id not in charged and (each.cost.amount != 0 or each.cost.price_source is not None):
-                paid[each.model.name].append((each.usage.usage, each.cost))
+                paid[each.model.name].append((each, each.usage.usage, each.cost))
         return [self._of(model, paid[model.name]) for model in self.models]
 
-    def _of(self, model: Model, paid: Sequence[tuple[Usage, Cost]]) -> Figures:
+    def _of(self, model: Model, paid: Sequence["_Paid"]) -> Figures:
         results = [self.result(at, model) for at in range(len(self.prompts))]
-        good = [each for each in results if each is not None and answers_well(each)]
+        good = {each for each in results if each is not None and answers_well(each)}
         asked = len(results) - results.count(None)
         return Figures(
             model.name,
             len(good),
             (len(results) if model.name in self.hopeless else asked) - len(good),
-            spending(model.name, paid),
-            play=bool(paid) and all(cost.play for _, cost in paid),
+            spending(model.name, [(usage, cost) for _, usage, cost in paid]),
+            spending(model.name, [(usage, cost) for each, usage, cost in paid if each in good]),
+            play=bool(paid) and all(cost.play for _, _, cost in paid),
             first_token_s=_median(each.ttft_s for each in good),
             total_s=_median(each.total_s for each in good),
             tokens_per_s=_median(each.rate(0) for each in good),
         )
+
+
+_Paid = tuple[Completion, Usage, Cost]
 
 
 def spending(key: str, paid: Sequence[tuple[Usage, Cost]]) -> UsageRow:
@@ -252,6 +258,8 @@ class Progress:
     failed: int
     usd: dict[str, Decimal]
     """What ended, by model."""
+    answered_usd: dict[str, Decimal]
+    """The answers in it."""
     unpriced: set[str]
     """Models of which something has no known cost in USD."""
     running: dict[str, Completion]
@@ -261,7 +269,7 @@ class Progress:
         """Return where a run stands before it goes on; earlier failures are asked again, so they do not count."""
         names = [model.name for model in batch.models]
         done = {model.name: len(batch.prompts) - len(batch.left(model)) for model in batch.models}
-        progress = cls(batch, done, 0, dict.fromkeys(names, Decimal(0)), set(), {})
+        progress = cls(batch, done, 0, dict.fromkeys(names, Decimal(0)), dict.fromkeys(names, Decimal(0)), set(), {})
         for each in batch.completions():
             progress.count(each)
         return progress
@@ -287,6 +295,7 @@ class Progress:
         with localcontext() as context:
             context.prec = EXACT_DIGITS
             self.usd[name] += usd or 0
+            self.answered_usd[name] += (usd or 0) if answers_well(completion) else 0
 
     @property
     def done(self) -> int:
@@ -324,5 +333,5 @@ class Progress:
                 known = False
                 continue
             running = [each.cost.usd or Decimal(0) for each in self.running.values() if each.model.name == model.name]
-            total += max(Decimal(0), self.usd[model.name] / answered * rest - sum(running, Decimal(0)))
+            total += max(Decimal(0), self.answered_usd[model.name] / answered * rest - sum(running, Decimal(0)))
         return total, known

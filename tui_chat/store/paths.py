@@ -123,5 +123,7 @@ def _note_siblings(connection: sqlite3.Connection, conversation_id: str, turns: 
     for query, value in queries:
         for row in connection.execute(query, (value,)):
             siblings.setdefault(row["continues"], []).append(row["id"])
+    # shared: a run of prompts has thousands of first turns
+    groups = {continues: tuple(ids) for continues, ids in siblings.items()}
     for turn in turns:
-        turn.siblings = tuple(siblings.get(turn.continues, ()))
+        turn.siblings = groups.get(turn.continues, ())
