@@ -62,6 +62,9 @@ max_retries = 2
 
 [budget]
 per_answer_usd = 0.50
+per_chat_usd = 2
+daily_usd = 5
+monthly_usd = 50
 warn_at = 0.8
 unknown_price = "warn"
 per_answer_tokens = 20000
@@ -98,7 +101,7 @@ def test_the_contracts_example_is_read_exactly():
     assert (price.cached_input_per_mtok, price.output_per_mtok) == (Decimal("0.028"), Decimal("0.42"))
     assert price.tiers[0].input_per_mtok == Decimal("0.56")
     assert price.windows[0].days == frozenset(range(5))
-    assert read.budget.per_answer_usd == 0.5
+    assert (read.budget.per_answer_usd, read.budget.daily_usd) == (Decimal("0.5"), Decimal(5))
     assert read.ui.keys == {"chat.cancel": "escape"}
 
 
@@ -122,8 +125,7 @@ def test_the_printed_defaults_name_every_key():
 
 def test_the_commented_examples_can_be_taken_in():
     lines = defaults_text().splitlines()[1:]
-    later = ("# per_chat_usd", "# daily_usd", "# monthly_usd")
-    taken = [line.removeprefix("# ") for line in lines if not line.startswith(later)]
+    taken = [line.removeprefix("# ") for line in lines]
     assert parse_config("\n".join(taken), FILE).providers["work"].api_key_env == "WORK_KEY"
 
 
@@ -159,10 +161,8 @@ def test_the_tokenizers_are_those_that_come_with_us():
         ('[models."a/b"]\ntiers = [{ above_tokens = 3 }]', "tiers[0] lacks input_per_mtok"),
         ('[models."a/b"]\nwindows = [{ utc = "1-x", factor = 2 }]', "windows[0] must be like"),
         ("[models.a]\ninput_per_mtok = 1", 'must be named "provider/model"'),
-        ("[budget]\ndaily_usd = 5", "line 2: budget.daily_usd is not obeyed yet"),
-        ("[budget]\nper_chat_usd = 5", "line 2: budget.per_chat_usd is not obeyed yet"),
-        ("[budget]\nmonthly_usd = 5", "line 2: budget.monthly_usd is not obeyed yet"),
-        ('[budget]\nunknown_price = "refuse"', "line 2: budget.unknown_price is not obeyed yet"),
+        ("[budget]\ndaily_usd = -5", "line 2: budget.daily_usd must be a number of at least 0"),
+        ('[budget]\nunknown_price = "ignore"', 'line 2: budget.unknown_price must be one of "warn", "refuse", "tokens"'),
         ('[prices]\nurl = "prices.json"', "line 2: prices.url must be a URL"),
         ('[prices]\nurl = "file:///etc/passwd"', "line 2: prices.url must be a URL"),
         ('[prices]\nurl = "https://me:secret@h/p.json"', "line 2: prices.url must not hold a key"),

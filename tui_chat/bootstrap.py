@@ -18,12 +18,12 @@ from tui_chat.catalog.catalog import Catalog, ModelOverride
 from tui_chat.catalog.presets import PRESETS
 from tui_chat.catalog.table import check_table, load_table
 from tui_chat.config.values import Config
-from tui_chat.core.budget import SpendLimit
+from tui_chat.core.budget import Budgets, Caps, SpendLimit
 from tui_chat.core.calibration import Calibrator, Sample
 from tui_chat.core.chat import Chat
 from tui_chat.core.counter import Clock
 from tui_chat.core.errors import ProviderError, StorageError
-from tui_chat.core.ports import Providers, Store
+from tui_chat.core.ports import Providers, Reservations, Store
 from tui_chat.core.record import record
 from tui_chat.core.safe_text import one_line
 from tui_chat.core.services import Services
@@ -181,6 +181,20 @@ class Ground:
         cache = self.lists or ListCache(self.home.cache, listed)
         return ProviderLists(self.catalog, cache, listed, providers.models, self.clock)
 
+    def budgets(self, ledger: Reservations, run_limit: SpendLimit | None = None) -> Budgets:
+        """Return the limits of config.toml and of this run."""
+        said = self.config.budget
+        caps = Caps(
+            said.per_answer_usd,
+            said.per_chat_usd,
+            said.daily_usd,
+            said.monthly_usd,
+            said.warn_at,
+            said.unknown_price,
+            said.per_answer_tokens,
+        )
+        return Budgets(caps, ledger, run_limit)
+
     def chat(
         self, providers: Providers, store: Store, *, run_limit: SpendLimit | None = None, keep_text: bool = True
     ) -> Chat:
@@ -189,8 +203,7 @@ class Ground:
             store,
             self.counter,
             self.clock,
-            per_answer_usd=self.config.budget.per_answer_usd,
-            run_limit=run_limit,
+            budgets=self.budgets(store, run_limit),
             keep_text=keep_text,
             calibrator=calibrator(store),
         )

@@ -67,7 +67,7 @@ def plan(
         base_url=base_url,
         missing=missing,
         needs=needs,
-        refused=_refused(name, kind, said),
+        refused=_refused(kind),
         found="config.toml" if configured and not key.source else key.source or own,
         title=preset.title or name,
         local=local,
@@ -96,6 +96,8 @@ def plan(
         bill_path=preset.bill_path,
         prefill=preset.prefill,
         known_models=lambda: known_models(name),
+        requests_per_min=said.limits.requests_per_min,
+        tokens_per_min=said.limits.tokens_per_min,
         refusals=_refusals(home.cache / "refused.json", f"{name} {base_url}"),
     )
     notes = []
@@ -116,12 +118,10 @@ def _address(preset: Preset, environ: Mapping[str, str]) -> str:
     return own if "/openai" in urlsplit(own).path else own + _AZURE_PATH
 
 
-def _refused(name: str, kind: str, said: ProviderConfig) -> str | None:
+def _refused(kind: str) -> str | None:
     """Return why a provider that is configured rightly cannot be used by this version."""
     if kind != DEMO and kind not in WIRE_FORMATS:
         return f'kind = "{kind}" is not spoken yet by this version; use kind = "openai" where the server offers it'
-    if said.limits.requests_per_min or said.limits.tokens_per_min:
-        return f"providers.{name}.limits is not obeyed yet by this version; take the line out to use the provider"
     return None
 
 

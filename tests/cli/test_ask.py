@@ -1,6 +1,9 @@
 """`tui-chat ask`, from outside: stdout, stderr, exit codes, what the server sees and what the history keeps."""
 
 import json
+import os
+import pty
+import re
 import resource
 import signal
 import sqlite3
@@ -479,6 +482,39 @@ def test_a_key_command_that_hangs_does_not_hold_up_a_stop(program, work, number,
     assert process.returncode == code
     assert json.loads(out)["error"]["kind"] == "cancelled"
     assert b"Traceback" not in err
+
+
+def test_what_waits_for_its_turn_is_said_once_and_sends_nothing_when_it_is_stopped(program, work, server):
+    work(provider="limits = { requests_per_min = 1 }")
+    server.default = [ANSWER]
+    outer, inner = pty.openpty()
+    with program.start("ask", "-m", "work/a", "-m", "work/b", "hello", stderr=inner) as process:
+        os.close(inner)
+        said = b""
+        while said.count(b"\n") < 2:
+            said += os.read(outer, 4096)
+        process.send_signal(signal.SIGINT)
+        process.wait(10)
+    os.close(outer)
+    waits = [line for line in said.decode().splitlines() if " waits " in line]
+    assert len(waits) == 1
+    assert re.match(r"work/[ab] waits (60|61)(\.\d)? s until the limit of 1 request a minute has room$", waits[0])
+    assert process.returncode == 130
+    assert len(server.requests) == 1
+
+
+def test_an_answer_that_was_stopped_in_the_queue_cost_nothing_and_took_no_time(program, work, server):
+    work(provider="limits = { requests_per_min = 1 }")
+    server.default = [ANSWER]
+    with program.start("ask", "--json", "-m", "work/a", "-m", "work/a", "hello") as process:
+        first = json.loads(process.stdout.readline())
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=10)
+    second = json.loads(out)
+    assert (first["finish_reason"], second["finish_reason"], err.count(b"\n")) == ("stop", "cancelled", 1)
+    assert (second["attempts"], second["cost_usd"], second["cost"]["amount"]) == (1, 0, "0")
+    assert second["timings"]["total_s"] < 5
+    assert len(server.requests) == 1
 
 
 def test_a_signal_while_the_prompt_is_read_is_an_object_too(program):

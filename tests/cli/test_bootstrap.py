@@ -67,11 +67,11 @@ def test_a_provider_without_a_place_is_an_error(lay):
         lay('[providers.work]\nmodels = ["a"]\n')
 
 
-def test_limits_are_refused_only_where_they_would_be_ignored(lay):
-    ground = lay('[providers.work]\nbase_url = "http://127.0.0.1:1/v1"\nlimits = { requests_per_min = 1 }\n')
-    assert ground.catalog.resolve("demo/quick").missing is None
-    with pytest.raises(ConfigurationError, match="limits is not obeyed yet"):
-        ground.catalog.resolve("work/a")
+def test_limits_go_to_the_endpoint(lay):
+    ground = lay('[providers.work]\nbase_url = "http://127.0.0.1:1/v1"\nlimits = { requests_per_min = 7 }\n')
+    (endpoint,) = [each for each in ground.endpoints if each.provider == "work"]
+    assert (endpoint.requests_per_min, endpoint.tokens_per_min) == (7, None)
+    assert ground.catalog.resolve("work/a").missing is None
 
 
 def test_the_log_is_private_has_no_key_and_nothing_of_the_libraries(lay):

@@ -469,6 +469,16 @@ def test_a_model_that_waits_for_its_limit_holds_nobody_up(program, three, server
     assert query(program, "SELECT count(*) FROM charges WHERE model != 'a'") == [(0,)]
 
 
+def test_a_model_that_waits_for_its_turn_holds_nobody_up(program, three, servers):
+    three("[providers.one.limits]\nrequests_per_min = 1\n")
+    with program.start("compare", prompts_file(program, 4), *MODELS[:4], "--parallel", "1") as process:
+        until(lambda: sum(servers[1].answered.values()) == 4, 10)
+        process.send_signal(signal.SIGINT)
+        assert process.wait(10) == 130
+    assert len(servers[0].requests) == 1
+    assert query(program, "SELECT count(*) FROM charges WHERE model = 'a'") == [(1,)]
+
+
 def test_a_model_that_refuses_the_key_is_not_asked_for_the_rest(program, three, servers):
     servers[1].plan = lambda _prompt, _before: reply(401, {"error": {"message": "no such key"}})
     found = as_json(program, prompts_file(program, 9), *MODELS, code=1)

@@ -12,6 +12,7 @@ from unicodedata import east_asian_width
 import pytest
 
 from tests.loopback import chat_stream
+from tui_chat.bootstrap import Ground
 from tui_chat.commands.usage import csv_text, table_text
 from tui_chat.config.file import parse_config
 from tui_chat.core.errors import ConfigurationError
@@ -53,6 +54,20 @@ def test_a_history_that_is_not_there_is_not_made(program, form):
         assert ended.out.count("\n") == 1
     else:
         assert ended.out == "nothing was spent yet\n"
+
+
+def test_json_by_model_says_how_many_votes_a_model_won(program, work, server):
+    for _ in range(2):
+        server.enqueue(chat_stream(["hello"], usage=USAGE))
+    program.run("ask", "-m", "work/a", "-m", "work/b", "hi")
+    store = Ground.lay({"TUI_CHAT_HOME": str(program.home)}).open_store()
+    (row,) = store.conversations()
+    (turn,) = store.path(row.id)
+    store.save_vote(turn, turn.completions[1]).result()
+    store.close()
+    rows = {row["key"]: (row["votes"], row["wins"]) for row in as_json(program, "--by", "model")["rows"]}
+    assert rows == {"work/a": (1, 0), "work/b": (1, 1)}
+    assert "votes" not in as_json(program, "--by", "day")["rows"][0]
 
 
 def test_json_is_as_the_contract_says(program, spent):

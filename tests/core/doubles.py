@@ -127,6 +127,10 @@ class MemoryStore:
         self.log.append("turn")
         return self.turn_write
 
+    def start_turns(self, conversation: Conversation, turns: Sequence[Turn]) -> Future[None]:
+        self.log.append("turn")
+        return self.turn_write
+
     def start_completion(self, conversation: Conversation, completion: Completion) -> Future[None]:
         self.log.append("completion")
         return done()

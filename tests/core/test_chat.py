@@ -10,7 +10,6 @@ import pytest
 from tests.core.doubles import MODEL, NOON, PRICE, CharacterCounter, MemoryStore, Saved, Script, SteppingClock, done
 from tui_chat.core import chat as chat_module
 from tui_chat.core import completion as completion_module
-from tui_chat.core.budget import SpendLimit
 from tui_chat.core.chat import Chat
 from tui_chat.core.completion import Completion, State
 from tui_chat.core.conversation import Conversation, Turn
@@ -18,7 +17,7 @@ from tui_chat.core.errors import ConfigurationError, ProviderError, StorageError
 from tui_chat.core.events import Finished, ReasoningDelta, ResponseStarted, StreamEvent, TextDelta, UsageUpdate, Waiting
 from tui_chat.core.message import BlobPart
 from tui_chat.core.model import Model
-from tui_chat.core.pricing import NOTHING, Price, cost_of
+from tui_chat.core.pricing import NOTHING, cost_of
 from tui_chat.core.usage import Usage
 
 WHOLE = (ResponseStarted("id", "a-1"), TextDelta("Hello"), Finished("stop"), UsageUpdate(Usage(9, 4)))
@@ -31,8 +30,6 @@ class Room:
     script: Script
     store: MemoryStore = field(default_factory=MemoryStore)
     counter: CharacterCounter = field(default_factory=CharacterCounter)
-    per_answer_usd: float | None = None
-    run_limit: SpendLimit | None = None
     keep_text: bool = True
     painted: list[StreamEvent] = field(default_factory=list)
 
@@ -42,8 +39,6 @@ class Room:
             self.store.port(),
             self.counter,
             SteppingClock(),
-            per_answer_usd=self.per_answer_usd,
-            run_limit=self.run_limit,
             keep_text=self.keep_text,
         )
         self.conversation = self.chat.new_conversation(MODEL, "Be brief.")
@@ -407,65 +402,6 @@ class TestFailing:
         room = Room(Script((refused, ResponseStarted(), lost, *WHOLE)))
         await room.complete()
         assert room.store.log == ["turn", "attempt 1 free", "attempt 2 owed", "answer"]
-
-
-class TestBudget:
-    async def test_an_answer_is_cut_when_its_running_cost_reaches_the_limit(self):
-        room = Room(Script((TextDelta("xxxxx"),) * 100, hangs=True), per_answer_usd=0.0001)
-        answer = await room.complete()
-        assert (answer.finish_reason, answer.state, answer.usage.source) == ("budget", State.BUDGET, "partial")
-        assert answer.error is not None
-        assert answer.error.kind == "budget"
-        assert "budget.per_answer_usd = $0.00010" in answer.error.message
-        assert answer.cost.usd is not None
-        assert Decimal("0.0001") <= answer.cost.usd <= Decimal("0.00011"), "no more than the delta that reached it"
-        assert room.store.saved == [Saved("budget", answer.text)]
-        assert room.script.closed
-
-    async def test_a_limit_over_a_run_counts_all_its_answers(self):
-        limit = SpendLimit(Decimal("0.0001"), "--max-cost")
-        room = Room(Script((TextDelta("x" * 30), Finished("stop"))), run_limit=limit)
-        answers = [room.answer, *(room.chat.again(room.conversation, [], room.turn, MODEL) for _ in range(2))]
-        for answer in answers:
-            await room.complete(answer)
-        assert [answer.finish_reason for answer in answers] == ["stop", "budget", "budget"]
-
-    async def test_a_prompt_that_reaches_the_limit_by_itself_is_not_sent(self):
-        limit = SpendLimit(Decimal("0.00002"), "--max-cost")
-        room = Room(Script(WHOLE), run_limit=limit)
-        answer = await room.complete()
-        assert (room.script.requests, answer.finish_reason, answer.cost) == ([], "budget", NOTHING)
-        assert answer.error is not None
-        assert (answer.error.kind, "--max-cost = $0.000020" in answer.error.message) == ("budget", True)
-        assert not limit._spent[answer.id], "nothing is held back from the other answers of the run"
-
-    async def test_what_others_of_the_run_have_spent_counts_before_sending_too(self):
-        limit = SpendLimit(Decimal("0.000039"), "--max-cost")
-        room = Room(Script(WHOLE), run_limit=limit)
-        second = room.chat.again(room.conversation, [], room.turn, MODEL)
-        await room.complete()
-        await room.complete(second)
-        assert (room.answer.finish_reason, second.finish_reason) == ("stop", "budget")
-        assert len(room.script.requests) == 1
-
-    async def test_what_costs_nothing_passes_any_limit(self):
-        free = Model("work", "free", price=Price(Decimal(0), Decimal(0)))
-        room = Room(Script(WHOLE), per_answer_usd=0.0)
-        assert (await room.complete(room.chat.again(room.conversation, [], room.turn, free))).finish_reason == "stop"
-
-    async def test_a_limit_that_cannot_hold_is_said(self):
-        room = Room(Script(WHOLE), per_answer_usd=1.0, run_limit=SpendLimit(Decimal(1), "--max-cost"))
-        answer = room.chat.again(room.conversation, [], room.turn, Model("work", "b"))
-        assert [warning.partition(";")[0] for warning in answer.warnings] == [
-            "the price of work/b in USD is unknown, so --max-cost and budget.per_answer_usd cannot hold"
-        ]
-        assert room.answer.warnings == []
-
-    async def test_an_unknown_price_never_reaches_a_limit(self):
-        room = Room(Script((TextDelta("xxxxx"), Finished("stop"))), per_answer_usd=0.0)
-        answer = room.chat.again(room.conversation, [], room.turn, Model("work", "b"))
-        room.chat._per_answer_usd = 0.0001
-        assert (await room.complete(answer)).finish_reason == "stop"
 
 
 def test_a_new_conversation_is_not_stored_before_its_first_turn():

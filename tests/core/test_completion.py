@@ -12,8 +12,10 @@ from tui_chat.core import completion as completion_module
 from tui_chat.core.completion import Completion, Log, State
 from tui_chat.core.events import (
     BilledCost,
+    Dequeued,
     Finished,
     FinishReason,
+    Queued,
     ReasoningDelta,
     ResponseStarted,
     StreamEvent,
@@ -27,6 +29,7 @@ from tui_chat.core.pricing import NOTHING, cost_of
 from tui_chat.core.usage import CountedUsage, Usage
 
 RETRY = Waiting("overloaded", "busy", 8.0, 2, 3)
+QUEUED = Queued(12.0, 2, "the limit of 5 requests a minute has room")
 
 counts = st.none() | st.integers(0, 10**6)
 usages = st.builds(Usage, counts, counts, counts, counts, counts)
@@ -39,6 +42,8 @@ events = st.one_of(
     st.builds(ResponseStarted, st.none() | st.text(), st.none() | st.text()),
     st.builds(Unreadable, st.integers(1, 3)),
     st.just(RETRY),
+    st.just(QUEUED),
+    st.just(Dequeued()),
     st.just(Finished("stop")),
 )
 
@@ -91,6 +96,11 @@ class TestFolding:
     def test_times_are_taken_from_the_first_token_and_the_first_text(self):
         answer = ended(ResponseStarted(), ReasoningDelta("hm"), ReasoningDelta("m"), TextDelta("a"), TextDelta("b"))
         assert (answer.ttft_s, answer.reasoning_s, answer.total_s) == (2.0, 2.0, 6.0)
+
+    def test_the_time_in_the_queue_is_nobodys(self):
+        answer = ended(QUEUED, QUEUED, Dequeued(), ResponseStarted(), TextDelta("a"))  # queued from 1 to 3
+        assert (answer.ttft_s, answer.total_s, answer.attempts) == (3.0, 4.0, 1)
+        assert ended(RETRY, QUEUED, QUEUED, reason="cancelled").total_s == 2.0
 
     def test_reasoning_that_never_came_to_an_answer_lasted_until_the_end(self):
         assert ended(ReasoningDelta("hm"), reason="cancelled").reasoning_s == 1.0
@@ -152,6 +162,13 @@ class TestCost:
     def test_a_retry_costs_nothing_until_it_is_taken(self):
         assert running(ResponseStarted(), RETRY).cost == NOTHING
 
+    def test_in_the_queue_nothing_is_on_its_way_and_nothing_costs(self):
+        for before in ((), (RETRY,)):
+            answer = running(*before, QUEUED)
+            assert (answer.cost, answer.sent, answer.state) == (NOTHING, False, State.QUEUED)
+            answer.apply(Dequeued(), 5.0)
+            assert (answer.sent, answer.state) == (True, State.WAITING)
+
     def test_it_is_the_usage_at_the_models_price_at_the_time_of_the_request(self):
         answer = ended(TextDelta("four"), UsageUpdate(Usage(9, 3)))
         assert answer.cost == cost_of(answer.usage, PRICE, NOON)
@@ -175,6 +192,7 @@ class TestState:
             ((), State.WAITING),
             ((ResponseStarted(),), State.WAITING),
             ((RETRY,), State.RETRY),
+            ((RETRY, QUEUED), State.QUEUED),
             ((RETRY, ResponseStarted()), State.WAITING),
             ((RETRY, TextDelta("a")), State.STREAMING),
             ((ReasoningDelta("a"),), State.THINKING),

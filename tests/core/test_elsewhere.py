@@ -4,7 +4,6 @@ from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal, localcontext
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -18,7 +17,6 @@ from tui_chat.core.elsewhere import (
     amount_at,
     brought_up_to_date,
     compared,
-    ratio_text,
     real,
     repriced,
     spent_on,
@@ -145,17 +143,6 @@ def test_the_table_has_the_users_own_models_then_the_cheapest_and_no_play_money(
     assert names == ["p/own", "p/nothing", "here/a", "many/0", "many/1", "many/2", "many/3", "few/a"]
     assert len(compared(own, usable, tokens_of([call()]), most=3)) == 3
     assert len(compared([priced(f"p/{n}", "1", "1") for n in range(30)], usable, Tokens(), most=20)) == 30
-
-
-@pytest.mark.parametrize(
-    ("value", "text"),
-    [
-        ("1", "×1.00"), ("5.364", "×5.36"), ("9.999", "×10.0"), ("35.7142", "×35.7"), ("99.94", "×99.9"),
-        ("99.96", "×100"), ("120.4", "×120"), ("6148.2", "×6,148"),
-    ],
-)  # fmt: skip
-def test_a_ratio_has_three_digits_below_a_hundred_and_no_point_above(value, text):
-    assert ratio_text(D(value)) == text
 
 
 def test_play_money_counts_only_where_there_is_nothing_else():

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tui_chat.core.format import Spent, amount, cost, seconds, tokens, total, window
+from tui_chat.core.format import Spent, amount, cost, ratio, seconds, tokens, total, window
 from tui_chat.core.pricing import NOTHING, UNKNOWN_COST, Cost
 
 D = Decimal
@@ -97,6 +97,17 @@ def test_a_cost_carries_its_quality(value, text):
 )
 def test_a_total_says_what_is_missing_from_it(spent, text):
     assert total(spent) == text
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        ("1", "×1.0"), ("5.4", "×5.4"), ("5.364", "×5.36"), ("9.994", "×9.99"), ("9.999", "×10.0"),
+        ("35.7142", "×35.7"), ("99.94", "×99.9"), ("99.96", "×100"), ("120.4", "×120"), ("6148.2", "×6,148"),
+    ],
+)  # fmt: skip
+def test_a_ratio_has_three_digits_at_most_below_a_hundred_and_no_point_above(value, text):
+    assert ratio(D(value)) == text
 
 
 @pytest.mark.parametrize(

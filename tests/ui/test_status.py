@@ -7,7 +7,7 @@ from decimal import Decimal
 import pytest
 
 from tui_chat.core.completion import Completion, State
-from tui_chat.core.events import Finished, TextDelta, UsageUpdate, Waiting
+from tui_chat.core.events import Finished, Queued, TextDelta, UsageUpdate, Waiting
 from tui_chat.core.format import Spent
 from tui_chat.core.model import Model
 from tui_chat.core.pricing import Price
@@ -100,6 +100,18 @@ def test_an_answer_that_waits_for_a_retry_counts_down():
     lines = [line.plain for line in foot_lines(completion, UNICODE, {}, under_cursor=True)]
     assert "until try 2 of 3" in lines[1]
     assert lines[-1] == "esc give up  ·  ^r now  ·  ^l other model"
+
+
+def test_an_answer_that_waits_for_its_turn_counts_down_and_offers_no_retry(monkeypatch):
+    completion = Completion("c", "t", Model("work", "a"), datetime.now(UTC))
+    completion.start(0.0, TiktokenCounter(), 1)
+    completion.apply(Queued(12.0, 2, "the limit of 5 requests a minute has room"), 0.0)
+    for passed_s, clock in ((0.0, "0:12"), (5.0, "0:07"), (99.0, "0:00")):
+        monkeypatch.setattr("tui_chat.ui.widgets.transcript.answer_foot.monotonic", lambda now_s=passed_s: now_s)
+        lines = [line.plain for line in foot_lines(completion, UNICODE, {}, under_cursor=True)]
+        assert lines[0] == f"◌ queued   {clock} until the limit of 5 requests a minute has room   2 before it"
+    assert lines[-1] == "esc leave the queue  ·  ^l other model"
+    assert meter(completion, 5.0, 80, UNICODE).plain.split() == ["◌", "queued", "–"]
 
 
 def test_the_footer_shows_only_what_works_now():

@@ -13,8 +13,11 @@ from textual.content import Content
 from tests.loopback import Head, WaitFor, chat_chunk, chat_stream, chat_usage
 from tests.ui.conftest import Driver, Program
 from tui_chat.bootstrap import Ground
+from tui_chat.core.completion import Completion, Log
+from tui_chat.core.conversation import Turn
 from tui_chat.core.errors import StorageError
 from tui_chat.core.ids import new_id
+from tui_chat.core.model import Model
 from tui_chat.core.usage_report import OwnCurrency, UsageRow, UsageTable
 from tui_chat.ui.screens.usage import Limits, UsageScreen
 from tui_chat.ui.theme import ASCII, UNICODE
@@ -91,11 +94,11 @@ async def test_tab_and_the_arrows_change_what_it_is_added_up_by(spent):
     async with spent.running() as driver:
         screen = await opened(driver)
         for key, by in (
-            ("tab", "model"), ("right", "conversation"), ("tab", "provider"), ("tab", "day"), ("left", "provider"),
-            ("shift+tab", "conversation"),
+            ("tab", "model"), ("right", "conversation"), ("tab", "provider"), ("tab", ""), ("tab", "day"), ("left", ""),
+            ("left", "provider"), ("shift+tab", "conversation"),
         ):  # fmt: skip
             await driver.press(key)
-            await driver.until(lambda by=by: table(screen).by == by)
+            await driver.until(lambda by=by: driver.shows("No votes yet") if not by else table(screen).by == by)
         assert driver.shows("chat  ")
         assert any(line.split("Lisbon")[-1].strip() for line in driver.lines() if "  Lisbon  " in line)
 
@@ -183,13 +186,13 @@ async def test_foreign_text_is_only_text(program):
 async def test_it_is_drawn_at_every_size(spent, size, more):
     async with spent.running(size, more=more) as driver:
         screen = await opened(driver)
-        for _ in range(4):
+        for _ in range(5):
             await driver.press("tab", "end", "pageup", "home", "down")
             await driver.pilot.pause()
             lines = driver.lines()
             assert len(lines) == size[1]
             assert lines[-1].strip()
-            if size[1] >= 10:
+            if size[1] >= 10 and screen._view != "votes":
                 assert any("total" in line for line in lines)
         assert screen._report is not None
         await driver.pilot.resize_terminal(70, 20)
@@ -201,7 +204,7 @@ async def test_a_long_table_scrolls_under_a_head_and_a_total_that_stay(program):
     fill(program, [(0, f"provider{n:03}/m", f"{n}") for n in range(300)])
     async with program.running((80, 24)) as driver:
         await opened(driver)
-        await driver.press("left")
+        await driver.press("left", "left")
         await driver.until(lambda: driver.shows("provider299"))
         await driver.press("end")
         await driver.until(lambda: driver.shows("provider000"))
@@ -228,6 +231,9 @@ class Ledger:
         if self.broken:
             raise StorageError("the history is damaged")
         return UsageTable(by, since.date() if since else None, self.rows, self.rows[0])
+
+    def votes(self):
+        return []
 
     def daily(self, days):
         return (*(UsageRow(str(n), f"Sat {n} Oct") for n in range(days - 1)), self.rows[0])
@@ -262,6 +268,90 @@ async def test_the_users_currency_stands_beside_totals(program):
 async def test_a_ledger_that_cannot_be_read_says_why(program):
     lines = await shown(program, Ledger([UsageRow("", "")], broken=True))
     assert any("the history is damaged" in line for line in lines)
+
+
+# votes
+
+
+def cast(program: Program, votes: Sequence[tuple[str | None, tuple[str, ...]]]) -> None:
+    """Put votes into the history: which model won (`None` = a tie), and which took part."""
+    store = Ground.lay({"TUI_CHAT_HOME": str(program.home)}).open_store()
+    at = datetime.now(UTC)
+    for winner, names in votes:
+        turn = Turn(new_id(), new_id(), "hi", at)
+        for name in names:
+            provider, _, model_id = name.partition("/")
+            model = Model(provider, model_id)
+            turn.completions.append(Completion(new_id(), turn.id, model, at, text_log=Log("Hello.")))
+        best = next((each for each in turn.completions if each.model.name == winner), None)
+        store.save_vote(turn, best).result()
+    assert store.close()
+
+
+VOTES = [
+    *[(MODELS[2], MODELS[:3])] * 9,
+    *[(MODELS[0], MODELS[:2])] * 4,
+    (None, (MODELS[0], MODELS[3])),
+    ("demo/quick", ("demo/quick", MODELS[1])),
+]
+
+
+@pytest.fixture
+def voted(spent):
+    cast(spent, VOTES)
+    return spent
+
+
+async def test_votes_stand_beside_what_an_answer_costs(program):
+    fill(program, [(0, MODELS[2], "0.003"), (0, MODELS[2], "0.001"), (0, MODELS[0], "0.09"), (400, MODELS[1], None)])
+    cast(program, VOTES)
+    async with program.running((120, 40)) as driver:
+        await opened(driver)
+        await driver.press("left")
+        await driver.until(lambda: driver.shows("win rate"))
+        lines = [line[28:].split() for line in driver.lines()]
+        names = ["deepseek-chat", "claude-sonnet-4-5", "gpt-4.1", "demo/quick", "work/a"]
+        shown = {line[0]: line for line in lines if line and line[0] in names}
+        assert list(shown) == names, "the strongest first, those with few votes last"
+        assert shown["deepseek-chat"][1:4] == ["9", "9", "100%"]
+        assert shown["deepseek-chat"][-1] == "$0.0020", "the mean of two answers"
+        assert shown["claude-sonnet-4-5"][1:4] == ["4", "14", "29%"]
+        assert shown["claude-sonnet-4-5"][-1] == "~$0.0900", "our own count"
+        assert shown["gpt-4.1"][-1] == "$?"
+        assert (shown["work/a"][-2:], shown["demo/quick"][-2:]) == (["few", "–"], ["few", "play"])
+        assert driver.shows("15 votes")
+        assert driver.shows("few: under 5 votes")
+
+
+async def test_without_votes_one_sentence_says_so(spent):
+    async with spent.running((80, 24)) as driver:
+        await opened(driver)
+        await driver.press("left")
+        await driver.until(
+            lambda: driver.shows("No votes yet: ask several models at once and say which answer is best.")
+        )
+        await driver.press("tab")
+        await driver.until(lambda: driver.shows("tokens out"))
+
+
+@pytest.mark.parametrize("size", [(120, 40), (80, 24), (200, 60), (100, 30), (60, 15), (30, 10), (20, 6), (10, 4)])
+@pytest.mark.parametrize("more", ["", '[ui]\nglyphs = "ascii"\n'])
+async def test_votes_are_drawn_at_every_size(voted, size, more):
+    async with voted.running(size, more=more) as driver:
+        screen = await opened(driver)
+        await driver.press("left")
+        await driver.until(lambda: screen._votes is not None)
+        await driver.press("end", "home", "p")
+        await driver.pilot.pause()
+        lines = driver.lines()
+        assert len(lines) == size[1]
+        if size[0] >= 30:
+            assert "$" in next(line for line in lines if "deepseek" in line), "money stays to the last"
+        await driver.pilot.resize_terminal(90, 20)
+        await driver.pilot.pause()
+        assert driver.shows("demo/quick")
+        await driver.press("tab")
+        await driver.until(lambda: driver.shows("total"))
 
 
 # bars

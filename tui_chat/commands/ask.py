@@ -17,11 +17,12 @@ from tui_chat.commands.history import open_history
 from tui_chat.commands.output import Stdout, StdoutBrokenError, StdoutClosedError, mistake, say
 from tui_chat.commands.prompt import read_files, read_prompt
 from tui_chat.commands.signals import StoppedError, call_on_signals, ignore_signals, raise_on_signals
+from tui_chat.core import format as fmt
 from tui_chat.core.budget import SpendLimit
 from tui_chat.core.chat import Chat
 from tui_chat.core.conversation import Conversation, Turn
 from tui_chat.core.errors import ChatError, ConfigurationError
-from tui_chat.core.events import StreamEvent, TextDelta, Waiting
+from tui_chat.core.events import Queued, StreamEvent, TextDelta, Waiting
 from tui_chat.core.message import BlobPart
 from tui_chat.core.model import Model
 from tui_chat.core.ports import Paint, Store
@@ -162,6 +163,8 @@ class _Run:
         self._in_turn: Answer | None = None
         self._tasks: dict[int, asyncio.Task[None]] = {}
         self._said: set[str] = set()
+        self._queued: set[str | None] = set()
+        """Models that wait for their turn, and were said to."""
         self._chatty = not (options.quiet or options.as_json) and sys.stderr is not None and sys.stderr.isatty()
         self.stop_code = 0
         """The exit code of what stopped the run; 0 when nothing did."""
@@ -203,6 +206,9 @@ class _Run:
                 await self._write(answer.show)
             elif isinstance(event, Waiting) and self._chatty:
                 say(f"{event.message}; asking again in {event.wait_s:.1f} s")
+            elif isinstance(event, Queued) and self._chatty and answer.name not in self._queued:
+                self._queued.add(answer.name)  # once: its place is told again with every step of the queue
+                say(f"{answer.name} waits {fmt.seconds(event.wait_s)} until {event.reason}")
 
         return paint
 

@@ -32,8 +32,8 @@ from tui_chat.core.budget import SpendLimit
 from tui_chat.core.chat import Chat
 from tui_chat.core.completion import Completion
 from tui_chat.core.conversation import Conversation, Turn
-from tui_chat.core.errors import ConfigurationError, StorageError
-from tui_chat.core.events import StreamEvent, Waiting
+from tui_chat.core.errors import BudgetError, ConfigurationError, StorageError
+from tui_chat.core.events import Dequeued, Queued, StreamEvent, Waiting
 from tui_chat.core.ids import new_id
 from tui_chat.core.model import Model
 from tui_chat.core.ports import Paint
@@ -202,6 +202,12 @@ class _Slot:
             self._held = False
             self._slots.release()
 
+    async def take_again(self, completion: Completion) -> None:
+        """Come back with a request that was queued and whose turn has come."""
+        completion.sent = False  # not on its way before it has a slot
+        await self.__aenter__()
+        completion.sent = True
+
     async def wait(self, completion: Completion, wait_s: float) -> None:
         """Sit out a wait before a retry without the slot, so that one model's limit does not hold up the others."""
         self.give()
@@ -236,6 +242,8 @@ class _Run:
         self._progress = Progress.of(batch)
         self._limit = None if options.max_cost is None else SpendLimit(options.max_cost, "--max-cost")
         self._over_budget = False
+        self._limited: BudgetError | None = None
+        """What a limit said that the rest of the run would meet too."""
         self._trouble: str | None = None
         """Why the history cannot be written; then nothing more is asked."""
         self._stop_code = 0
@@ -335,15 +343,16 @@ class _Run:
         self._progress.end(completion)
         if completion.running:
             return
-        error, limit = completion.error, self._limit
+        error = completion.error
         if error is not None and error.kind in HOPELESS and completion.model.name not in self._batch.hopeless:
             queue = self._queues[completion.model.name]
             self._batch.hopeless[completion.model.name] = error
             self._progress.failed += len(queue)
             queue.clear()
-        if limit is not None and error is not None and error.message in (limit.reason(), limit.refusal()):
-            self._end(over_budget=True)
+        if isinstance(error, BudgetError) and error.scope != "answer":
+            self._end()
             self._over_budget = True
+            self._limited = self._limited or error
         if self._history.failure is not None:
             self._give_up(self._history.failure)
 
@@ -391,12 +400,15 @@ class _Run:
             say(kept if self._options.from_stdin else f"{kept}; run the same command again to ask the rest")
         elif self._trouble is not None:
             say(f"error: {self._trouble}; nothing more is asked, for it could not be kept")
-        elif self._over_budget and self._limit is not None:
-            say(
-                f"error: {self._limit.reason().partition(';')[0]}; {done} of {size} are answered, raise it for the rest"
-            )
+        elif self._over_budget:
+            say(f"error: {self._why_limited()}; {done} of {size} are answered, raise it for the rest")
         else:
             self._tell_failures()
+
+    def _why_limited(self) -> str:
+        if self._limited is not None and (self._limit is None or self._limited.scope != "run"):
+            return self._limited.message
+        return self._limit.reason().partition(";")[0] if self._limit is not None else "stopped by a budget"
 
     def _tell_failures(self) -> None:
         for model in self._batch.models:
@@ -421,8 +433,13 @@ def _lets_others_go_on(slot: _Slot, completion: Completion) -> Paint:
     """Nothing is shown of the text; a wait gives the slot to another."""
 
     async def paint(event: StreamEvent) -> None:
-        if isinstance(event, Waiting):
-            await slot.wait(completion, event.wait_s)
+        match event:
+            case Waiting(wait_s=wait_s):
+                await slot.wait(completion, wait_s)
+            case Queued():
+                slot.give()
+            case Dequeued():
+                await slot.take_again(completion)
 
     return paint
 

@@ -242,13 +242,8 @@ def _money(row: UsageRow, dash: str, *, play: bool, plain: bool) -> str:
 
 
 def _ratio_text(ratio: Decimal | None) -> str:
-    """Return a ratio with three significant digits below 100, in whole numbers above; empty when there is none."""
-    if ratio is None:
-        return ""
-    for places, below in ((2, Decimal("9.995")), (1, Decimal("99.95"))):
-        if ratio < below:
-            return f"{ratio:.{places}f}"
-    return f"{ratio:.0f}"
+    """Return a ratio as a bare number that programs can read; empty when there is none."""
+    return "" if ratio is None else fmt.ratio(ratio).removeprefix("×").replace(",", "")
 
 
 # while it runs

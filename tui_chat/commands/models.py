@@ -137,7 +137,7 @@ def _row(model: Model, project: int | None, cheapest: Decimal | None) -> list[st
     if project is not None:
         amount, usd = _projected(model, project)
         row.append("?" if amount is None else fmt.amount(amount, currency))
-        row.append(f"×{_ratio(usd / cheapest)}" if usd and cheapest and not model.scripted else "")
+        row.append(fmt.ratio(usd / cheapest) if usd and cheapest and not model.scripted else "")
     row.append(one_line(model.missing or model.found, 100))
     return row
 
@@ -155,10 +155,3 @@ def _short(count: int) -> str:
         if count >= size and count % (size // 10) == 0:
             return f"{Decimal(count) / size:f}{unit}"
     return str(count)
-
-
-def _ratio(value: Decimal) -> str:
-    """Three significant digits below 100, none behind the point above: `×35.7`, `×1.00`, `×120`."""
-    if value >= 100:
-        return f"{value:.0f}"
-    return f"{value:.1f}" if value >= 10 else f"{value:.2f}"

@@ -17,6 +17,7 @@ from tui_chat.commands.history import open_history
 from tui_chat.commands.output import say, write_text
 from tui_chat.core.format import amount
 from tui_chat.core.safe_text import one_line
+from tui_chat.core.standing import Standing, standing
 from tui_chat.core.usage_report import (
     By,
     OwnCurrency,
@@ -51,13 +52,16 @@ def usage(by: By, form: Form, *, since: date | None = None, days: int | None = N
     if days is not None:
         since = _day_before(ground.clock.now().astimezone().date(), days - 1)
     table = UsageTable(by, since, (), UsageRow("", "total"))
+    stands: list[Standing] = []
     if ground.home.database.exists():
         begin = None if since is None else midnight(since)
         with open_history(ground) as history:
             table = history.store.usage(by, begin)
+            if by == "model" and form == "json":
+                stands = standing(history.store.votes())
     match form:
         case "json":
-            return write_text(json.dumps(_document(table), ensure_ascii=True, indent=1) + "\n")
+            return write_text(json.dumps(_document(table, stands), ensure_ascii=True, indent=1) + "\n")
         case "csv":
             return write_text(csv_text(table))
         case "table":
@@ -74,10 +78,18 @@ def _day_before(day: date, days: int) -> date:
 # for programs
 
 
-def _document(table: UsageTable) -> dict[str, object]:
+def _document(table: UsageTable, stands: Sequence[Standing] = ()) -> dict[str, object]:
+    """Return the document; of models it says too how they stand by all votes, whatever the time."""
     rows = [{"key": row.key, **_record(row), "title": row.title} for row in table.rows]
+    if table.by == "model":
+        known = {each.model: each for each in stands}
+        rows = [row | _votes(known.get(str(row["key"]))) for row in rows]
     since = None if table.since is None else table.since.isoformat()
     return {"by": table.by, "rows": rows, "total": _record(table.total), "since": since}
+
+
+def _votes(stands: Standing | None) -> dict[str, object]:
+    return {"votes": stands.n if stands else 0, "wins": stands.wins if stands else 0}
 
 
 def _record(row: UsageRow) -> dict[str, object]:

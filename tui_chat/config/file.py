@@ -3,9 +3,6 @@
 Every table of the file is one `dict` of keys below: its reader, one line of explanation, and an example where the
 default is absence. The reader, the check for unknown keys and `config --defaults` are all made from it, so none can be
 forgotten; defaults stand once, in the dataclasses.
-
-What no part of the program obeys yet is refused where silence would cost money or a promise (limits per chat, day and
-month) and accepted where nothing is lost by it (`warn_at` has nothing to warn of meanwhile).
 """
 
 import re
@@ -21,8 +18,6 @@ from tui_chat.config.readers import (
     base_url,
     decimal,
     list_of,
-    not_yet,
-    number,
     one_of,
     params,
     proxy_url,
@@ -206,8 +201,8 @@ _PRICING: _Keys = {
     "usd_rate": _Key(decimal, "USD for one unit of it; without it amounts are shown in the currency only", "0.14"),
 }
 _LIMITS: _Keys = {
-    "requests_per_min": _Key(whole(1), "not obeyed yet: a provider with limits is refused when it is used", "60"),
-    "tokens_per_min": _Key(whole(1), "not obeyed yet", "100000"),
+    "requests_per_min": _Key(whole(1), "", "60"),
+    "tokens_per_min": _Key(whole(1), "", "100000"),
 }
 _PROVIDER: _Keys = {
     "kind": _Key(one_of(*KINDS), "how the server is spoken to: " + " | ".join(KINDS), '"openai"'),
@@ -218,7 +213,11 @@ _PROVIDER: _Keys = {
     "headers": _Key(text_table, "sent with every request", '{ "X-Team" = "blue" }'),
     "models": _Key(texts, "the models to offer, when the server has no list", '["a", "b"]'),
     "params": _Key(params, "sent with every request", "{ temperature = 0.2 }"),
-    "limits": _Key(_table(Limits, lambda: _LIMITS), "", "{ requests_per_min = 60, tokens_per_min = 100000 }"),
+    "limits": _Key(
+        _table(Limits, lambda: _LIMITS),
+        "what is more waits for its turn, prompt and answer counted; they hold for one key at one address",
+        "{ requests_per_min = 60, tokens_per_min = 100000 }",
+    ),
     "pricing": _Key(
         _table(Pricing, lambda: _PRICING),
         "what a reseller or proxy charges: it never has the list's prices unless told so; usd_rate = USD for one unit",
@@ -264,16 +263,16 @@ _NETWORK: _Keys = {
     "ca_file": _Key(word, "certificates to trust besides the usual ones; else SSL_CERT_FILE", '"/etc/ssl/work.pem"'),
 }
 _BUDGET: _Keys = {
-    "per_answer_usd": _Key(number, "an answer is cut when it has cost this much; absent = no limit", "0.50"),
-    "per_chat_usd": _Key(not_yet(number), "not obeyed yet, so it is refused", "2"),
-    "daily_usd": _Key(not_yet(number), "not obeyed yet, so it is refused", "5"),
-    "monthly_usd": _Key(not_yet(number), "not obeyed yet, so it is refused", "50"),
-    "warn_at": _Key(share, "the share of a limit at which to warn; nothing warns yet"),
+    "per_answer_usd": _Key(decimal, "an answer is cut when it has cost this much; absent = no limit", "0.50"),
+    "per_chat_usd": _Key(decimal, "the same for all answers of a conversation", "2"),
+    "daily_usd": _Key(decimal, "the same for a local calendar day", "5"),
+    "monthly_usd": _Key(decimal, "the same for a local calendar month", "50"),
+    "warn_at": _Key(share, "the share of a limit at which to warn"),
     "unknown_price": _Key(
-        not_yet(one_of("warn", "refuse", "tokens"), "warn"),
-        "what to do when a limit cannot hold because a price is unknown; refuse and tokens are not obeyed yet",
+        one_of("warn", "refuse", "tokens"),
+        "where no limit can hold because a price is unknown: warn, do not send, or cut at per_answer_tokens",
     ),
-    "per_answer_tokens": _Key(whole(1), 'the limit that holds with unknown_price = "tokens"'),
+    "per_answer_tokens": _Key(whole(1), 'output tokens at which an answer is cut with unknown_price = "tokens"'),
 }
 _PRICES: _Keys = {
     "url": _Key(_document_url, "where `models --refresh` fetches the table from; empty = built in only"),
@@ -283,6 +282,9 @@ _UI: _Keys = {
     "enter": _Key(one_of("send", "newline"), "what Enter does in the prompt: send | newline"),
     "glyphs": _Key(one_of("unicode", "ascii"), "unicode | ascii, for terminals that draw some glyphs too wide"),
     "stop_after_tokens": _Key(whole(0), "above 0: pause an answer there for a verdict"),
+    "keep_stops": _Key(
+        one_of("ask", "stop", "leave"), "keeping one of several answers stops those that still run: ask | stop | leave"
+    ),
     "render_interval_ms": _Key(whole(10, 5000), "shortest time between two paints of a running answer"),
     "currency": _Key(_own_currency, "totals are shown in this one too", '"EUR"'),
     "currency_rate": _Key(_rate, "units of it for one USD; nothing is converted without it", "0.92"),

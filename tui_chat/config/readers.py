@@ -148,18 +148,6 @@ def one_of(*choices: str) -> Reader:
     return read
 
 
-def not_yet(reader: Reader, *harmless: object) -> Reader:
-    """Read, and refuse what nothing obeys yet."""
-
-    def read(value: object, at: Place) -> Any:
-        known = reader(value, at)
-        if known not in harmless:
-            raise at.error(f"{at.name} is not obeyed yet by this version; take the line out")
-        return known
-
-    return read
-
-
 def base_url(value: object, at: Place) -> str:
     from urllib.parse import urlsplit
 

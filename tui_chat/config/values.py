@@ -88,12 +88,12 @@ class Network:
 
 @record
 class Budget:
-    per_answer_usd: float | None = None
-    per_chat_usd: float | None = None
-    daily_usd: float | None = None
-    monthly_usd: float | None = None
+    per_answer_usd: Decimal | None = None
+    per_chat_usd: Decimal | None = None
+    daily_usd: Decimal | None = None
+    monthly_usd: Decimal | None = None
     warn_at: float = 0.8
-    unknown_price: str = "warn"
+    unknown_price: Literal["warn", "refuse", "tokens"] = "warn"
     per_answer_tokens: int = 20_000
 
 

@@ -10,23 +10,22 @@ import logging
 from collections.abc import Callable, Sequence
 from contextlib import aclosing
 from dataclasses import replace
-from decimal import Decimal
 from typing import TYPE_CHECKING
 
-from tui_chat.core.budget import SpendLimit
+from tui_chat.core.budget import Allowance, Budgets
 from tui_chat.core.calibration import Calibrator, Sample, median
+from tui_chat.core.columns import Tip
 from tui_chat.core.completion import COUNTED_AT_ONCE, Completion
 from tui_chat.core.context import goes_along, joined_text, messages_before, prompt_message, reported_before, unanswered
 from tui_chat.core.conversation import Conversation, Turn, path_continued, title_from
 from tui_chat.core.counter import Clock, TokenCounter
-from tui_chat.core.errors import ChatError, StorageError
+from tui_chat.core.errors import BudgetError, ChatError, StorageError
 from tui_chat.core.events import (
     FinishReason,
     ReasoningDelta,
     ResponseStarted,
     StreamEvent,
     TextDelta,
-    ToolCallDelta,
     Waiting,
 )
 from tui_chat.core.ids import new_id
@@ -48,7 +47,6 @@ BILL_WAITS_S = (1.0, 3.0, 10.0, 30.0)
 """Seconds before each question for a bill that came without its answer; it takes its time to be written."""
 _FRAME = 3
 """Tokens around a whole prompt, for the reply that it asks for."""
-_LIMIT_INTERVAL_S = 0.02
 _SAVE_WAIT_S = 2.0
 
 _log = logging.getLogger(__name__)
@@ -64,8 +62,7 @@ class Chat:
         counter: TokenCounter,
         clock: Clock,
         *,
-        per_answer_usd: float | None = None,
-        run_limit: SpendLimit | None = None,
+        budgets: Budgets | None = None,
         keep_text: bool = True,
         calibrator: Calibrator | None = None,
     ) -> None:
@@ -73,8 +70,7 @@ class Chat:
         self._store = store
         self._counter = counter
         self._clock = clock
-        self._per_answer_usd = per_answer_usd
-        self._run_limit = run_limit
+        self.budgets = budgets or Budgets()
         self._keep_text = keep_text
         self._calibrator = calibrator or Calibrator()
         self._settling: set[asyncio.Task[None]] = set()
@@ -102,31 +98,74 @@ class Chat:
         `path` is empty for a first turn, and the turns *before* the edited one for a branch. Nothing reaches the
         network before the turn is on disk: `complete` waits for `Turn.saved`.
         """
+        last = path[-1].continued if path else None
+        tip = Tip(tuple(path), last, tuple(models))
+        return self.start_turns(conversation, [tip], prompt, attachments=attachments)[0]
+
+    def start_turns(
+        self,
+        conversation: Conversation,
+        tips: Sequence[Tip],
+        prompt: str,
+        *,
+        attachments: tuple[BlobPart, ...] = (),
+        blind: bool = False,
+    ) -> list[Turn]:
+        """Return one new turn for each tip, as `start_turn` does for one; all of them share a batch and one write.
+
+        They stand in the order of the tips, and the conversation goes on through the chosen one. `blind` keeps names
+        and prices out of view.
+        """
         now = self._clock.now()
-        continued = path[-1].continued if path else None
+        chosen = next((at for at, tip in enumerate(tips) if tip.chosen), 0)
+        batch_id = new_id() if len(tips) > 1 else None
+        turns = [self._turn_at(conversation, tip, prompt, attachments, batch_id) for tip in tips]
+        for turn in turns:
+            turn.mates = tuple(turns) if len(turns) > 1 else ()
+            turn.blind = blind
+        if not conversation.stored:
+            conversation.title = title_from(prompt)
+        conversation.tip_id = turns[chosen].id
+        conversation.updated_at = now
+        if models := tips[chosen].models:
+            conversation.model = models[0].name
+        if self._keep_text:
+            one = len(turns) == 1
+            start = (
+                self._store.start_turn(conversation, turns[0]) if one else self._store.start_turns(conversation, turns)
+            )
+            for turn in turns:
+                turn.saved = start
+            conversation.stored = True
+        return turns
+
+    def _turn_at(
+        self,
+        conversation: Conversation,
+        tip: Tip,
+        prompt: str,
+        attachments: tuple[BlobPart, ...],
+        batch_id: str | None,
+    ) -> Turn:
         turn = Turn(
             new_id(),
             conversation.id,
             prompt,
-            now,
-            continues=continued.id if continued else None,
+            self._clock.now(),
+            continues=tip.completion.id if tip.completion is not None else None,
             attachments=attachments,
+            batch_id=batch_id,
         )
-        before = messages_before(path, conversation.system_prompt)
-        turn.completions = [self._pending(conversation, path, turn, model, before) for model in models]
-        if left_out := unanswered(path):
+        before = messages_before(tip.path, conversation.system_prompt, tip.completion)
+        turn.completions = [
+            self._pending(conversation, tip.path, turn, model, before, tip.completion) for model in tip.models
+        ]
+        if len(turn.completions) > 1:
+            turn.chosen_id = turn.completions[0].id  # the cursor stands there, until the user moves it
+        if left_out := unanswered(tip.path, tip.completion):
             plural = "turns without an answer were" if left_out > 1 else "turn without an answer was"
             for completion in turn.completions:
                 completion.warnings.append(f"{left_out} {plural} not sent on")
-        if not conversation.stored:
-            conversation.title = title_from(prompt)
-        conversation.tip_id = turn.id
-        conversation.updated_at = now
-        if models:
-            conversation.model = models[0].name
-        if self._keep_text:
-            turn.saved = self._store.start_turn(conversation, turn)
-            conversation.stored = True
         return turn
 
     def again(
@@ -163,21 +202,17 @@ class Chat:
         turn: Turn,
         model: Model,
         before: Sequence[Message],
+        last: Completion | None = None,
     ) -> Completion:
         params = {**model.params, **conversation.params}
         completion = Completion(new_id(), turn.id, model, self._clock.now(), params=params, running=True)
         messages = (*before, prompt_message(turn))
         completion.request = Request(model, messages, params, retry_now=asyncio.Event())
-        if (reported := reported_before(path, model)) is not None:
+        if (reported := reported_before(path, model, last)) is not None:
             completion.added_to, answer = reported
             completion.added = (answer, messages[-1])
-        limits = " and ".join(limit.words for limit in self._limits())
-        price = model.price
-        if limits and (price is None or not price.known or price.usd_rate is None):
-            completion.warnings.append(
-                f"the price of {model.name} in USD is unknown, so {limits} cannot hold;"
-                f' set it in [models."{model.name}"] of config.toml'
-            )
+        if (warning := self.budgets.warning(model)) is not None:
+            completion.warnings.append(warning)
         return completion
 
     async def complete(self, conversation: Conversation, turn: Turn, completion: Completion, paint: Paint) -> None:
@@ -196,7 +231,7 @@ class Chat:
             self._start_loading()
             completion.input_estimate = await self._input_tokens(completion)
             await self._saved(turn, completion)
-            reason, error = await self._run(conversation, completion, paint, partial)
+            reason, error = await self._within_budget(conversation, completion, paint, partial)
             if not exact_input and completion.usage.estimated:
                 await self._loaded()
                 completion.input_estimate = await self._input_tokens(completion)
@@ -223,8 +258,7 @@ class Chat:
             completion.end(clock(), reason or "error", error)
             if reason == "cancelled":
                 completion.reckon_savings(self._usual_output(completion.model))
-            if self._run_limit is not None:
-                self._run_limit.reached(completion)  # from here on the run has spent this much on it
+            self.budgets.note(completion)
             # handed over without awaiting: a second cancel cannot undo it
             if self._keep_text:
                 self._store.save_completion(conversation.id, completion)
@@ -234,45 +268,52 @@ class Chat:
             if completion.finish_reason in ("cancelled", "error", "budget"):
                 self._settle_later(conversation, completion)
 
-    async def _run(
+    async def _within_budget(
         self, conversation: Conversation, completion: Completion, paint: Paint, partial: "_PartialWriter"
     ) -> tuple[FinishReason, ChatError | None]:
+        """Run, and return how it ended, with the limit that ended it where one did. Raises ChatError."""
+        try:
+            return await self._run(conversation, completion, paint, partial), None
+        except BudgetError as limited:
+            return "budget", limited
+
+    async def _run(
+        self, conversation: Conversation, completion: Completion, paint: Paint, partial: "_PartialWriter"
+    ) -> FinishReason:
+        """Send and read to the end; return how it ended. Raises ChatError, and BudgetError where a limit ends it."""
         request = completion.request
         if request is None:
             raise ChatError("internal", "this answer was already given")
-        limits = self._limits()
-        for limit in limits:
-            if limit.refuses(completion):
-                return "budget", ChatError("budget", limit.refusal())
-        checked_at = 0.0
+        allowance = self.budgets.allowance(completion, conversation.id)
+        if allowance is not None:
+            await allowance.open()
+            request = completion.request or request  # it may have been told to be shorter
         completion.sent = True  # from here on a stop can cost the input
+        request = replace(request, input_tokens=completion.input_estimate)
         async with aclosing(self._providers.provider(completion.model).stream(request)) as events:
             async for event in events:
                 if isinstance(event, Waiting):
-                    owner = conversation.id if self._keep_text else None
-                    self._store.settle_attempt(completion, owner, owed=event.request_sent)
+                    self._lose_attempt(conversation, completion, allowance, owed=event.request_sent)
                 now = self._clock.monotonic()
                 completion.apply(event, now)
                 partial.note(event)
                 await _count_up(completion)
                 await paint(event)
-                if limits and isinstance(event, TextDelta | ReasoningDelta | ToolCallDelta):
-                    if now - checked_at < _LIMIT_INTERVAL_S:
-                        continue
-                    checked_at = now
-                    for limit in limits:
-                        if limit.reached(completion):
-                            return "budget", ChatError("budget", limit.reason())
+                if allowance is not None and allowance.due(event, now):
+                    await allowance.check()
         if completion.finish_reason is None:
             raise ChatError("stream", "the answer broke off before its end; run it again")
-        return completion.finish_reason, None
+        if allowance is not None:
+            allowance.judge_end()
+        return completion.finish_reason
 
-    def _limits(self) -> list[SpendLimit]:
-        """Return the limits that hold for one answer: the run's, which it shares, and its own."""
-        limits = [] if self._run_limit is None else [self._run_limit]
-        if self._per_answer_usd is not None:
-            limits.append(SpendLimit(Decimal(str(self._per_answer_usd)), "budget.per_answer_usd"))
-        return limits
+    def _lose_attempt(
+        self, conversation: Conversation, completion: Completion, allowance: Allowance | None, *, owed: bool
+    ) -> None:
+        """Settle an attempt that failed and will be followed by another."""
+        self._store.settle_attempt(completion, conversation.id if self._keep_text else None, owed=owed)
+        if allowance is not None:
+            allowance.lost(owed=owed)
 
     async def _saved(self, turn: Turn, completion: Completion) -> None:
         """Wait until the prompt is on disk; a full disk must not cost the answer."""
@@ -357,18 +398,20 @@ class Chat:
         attachments: tuple[BlobPart, ...] = (),
         *,
         earlier_tokens: int = 0,
+        last: Completion | None = None,
     ) -> tuple[int, Cost]:
         """Return our count of what sending `prompt` after `path` would put in, and what that costs before any reply.
 
         `earlier_tokens` is what stands before a path that is not whole. Nothing is taken as cached, so the cost is an
-        upper bound of the input and a lower bound of the answer.
+        upper bound of the input and a lower bound of the answer. `last` is the answer it goes on from, where
+        that is not the choice of the last turn.
         """
         said = Message("user", (*attachments, TextPart(prompt)))
-        if (reported := reported_before(path, model)) is not None:
+        if (reported := reported_before(path, model, last)) is not None:
             base, answer = reported
             count = self._billed_input(model, base, self.prompt_tokens(Request(model, (answer, said), {})) - _FRAME)
         else:
-            messages = (*messages_before(path, conversation.system_prompt), said)
+            messages = (*messages_before(path, conversation.system_prompt, last), said)
             count = self._billed_input(model, None, self.prompt_tokens(Request(model, messages, {})) + earlier_tokens)
         counted = CountedUsage(Usage(count, 0), "estimated", ("input_tokens",))
         return count, cost_of(counted, model.price, self._clock.now())

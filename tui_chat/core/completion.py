@@ -18,8 +18,10 @@ from tui_chat.core.errors import ChatError
 from tui_chat.core.events import (
     Adjusted,
     BilledCost,
+    Dequeued,
     Finished,
     FinishReason,
+    Queued,
     ReasoningDelta,
     ResponseStarted,
     StreamEvent,
@@ -52,6 +54,7 @@ class State(Enum):
 
     WAITING = "waiting"
     RETRY = "retry"
+    QUEUED = "queued"
     THINKING = "thinking"
     STREAMING = "streaming"
     PAUSED = "paused"
@@ -66,7 +69,7 @@ class State(Enum):
         return self in _RUNNING
 
 
-_RUNNING = {State.WAITING, State.RETRY, State.THINKING, State.STREAMING, State.PAUSED}
+_RUNNING = {State.WAITING, State.RETRY, State.QUEUED, State.THINKING, State.STREAMING, State.PAUSED}
 
 
 class Log:
@@ -180,6 +183,8 @@ class Completion:
     """The cut completion whose text this one continues; its own text is the rest only."""
     discarded: bool = False
     """The user left it out of the context."""
+    hidden: bool = False
+    """The user closed its column: it is not drawn beside the others of its turn."""
     request: Request | None = None
     """What will be sent; `None` for answers from the history."""
     warnings: list[str] = field(default_factory=list)
@@ -187,7 +192,7 @@ class Completion:
     running: bool = False
     """True from the moment it is stored until it has an end."""
     started_at_s: float | None = None
-    """When the request was started, on the monotonic clock of this process."""
+    """When the request was started, on the monotonic clock of this process; later by the time that it was queued."""
     text_log: Log = field(default_factory=Log)
     reasoning_log: Log = field(default_factory=Log)
     reported: Usage = field(default_factory=Usage)
@@ -211,6 +216,10 @@ class Completion:
     waiting: Waiting | None = None
     waiting_until_s: float | None = None
     """When the retry will be sent, on the monotonic clock."""
+    queued: Queued | None = None
+    """It waits for its turn; nothing is on its way."""
+    queued_until_s: float | None = None
+    """When its turn will probably come, on the monotonic clock."""
     paused: bool = False
     """Held for a verdict by the user; nothing is read from the server meanwhile."""
     input_estimate: int | None = None
@@ -223,6 +232,8 @@ class Completion:
     """Our count of what it adds, or of the whole prompt where nothing was reported before; `None` = not exact."""
     output_ratio: float = 1.0
     """Billed tokens for one that we count, see `calibration.py`; fixed for the answer, so that no figure goes back."""
+    clamped_to: int | None = None
+    """The longest output that a budget let it ask for, in tokens; `None` where no budget shortened it."""
     sent: bool = False
     """True when the request may have reached the model: from then on stopping can cost money."""
     sent_on: bool = True
@@ -232,6 +243,9 @@ class Completion:
     _counts: tuple[_Count, _Count, _Count] | None = None
     _samples: deque[tuple[float, int]] = field(default_factory=deque)
     _reasoning_at_s: float | None = None
+    _queued_at_s: float | None = None
+    _whole: bool = False
+    """True when the server ended it, as it does where the budget had it ask for no more."""
     _outgrown: bool = False
     """True when tokens came after the last reported output: then that figure is of an earlier moment."""
 
@@ -256,13 +270,11 @@ class Completion:
         match event:
             case TextDelta(text):
                 self._first_token(at_s)
-                if self._reasoning_at_s is not None and self.reasoning_s is None:
-                    self.reasoning_s = at_s - self._reasoning_at_s
+                self._end_reasoning(at_s)
                 self.text_log.append(text)
             case ReasoningDelta(text):
                 self._first_token(at_s)
-                if self._reasoning_at_s is None:
-                    self._reasoning_at_s = at_s
+                self._begin_reasoning(at_s)
                 self.reasoning_log.append(text)
             case ToolCallDelta(name, arguments):
                 self._first_token(at_s)
@@ -279,6 +291,11 @@ class Completion:
             case Waiting(_, _, wait_s, attempt):
                 self._forget_attempt()
                 self.waiting, self.waiting_until_s, self.attempts = event, at_s + wait_s, attempt
+            case Queued():
+                self._queue(event, at_s)
+            case Dequeued():
+                self._leave_queue(at_s)
+                self.sent = True
             case Adjusted(message):
                 if message not in self.warnings:
                     self.warnings.append(message)
@@ -295,6 +312,26 @@ class Completion:
         self.model_served = self.request_id = self.finish_reason = None
         self.unreadable = 0
 
+    def _begin_reasoning(self, at_s: float) -> None:
+        if self._reasoning_at_s is None:
+            self._reasoning_at_s = at_s
+
+    def _end_reasoning(self, at_s: float) -> None:
+        if self._reasoning_at_s is not None and self.reasoning_s is None:
+            self.reasoning_s = at_s - self._reasoning_at_s
+
+    def _queue(self, queued: Queued, at_s: float) -> None:
+        if self._queued_at_s is None:
+            self._queued_at_s = at_s
+        self.sent, self.waiting = False, None
+        self.queued, self.queued_until_s = queued, at_s + queued.wait_s
+
+    def _leave_queue(self, at_s: float) -> None:
+        """Begin to count the time only now: how fast a model is has nothing to do with how long it was not asked."""
+        if self._queued_at_s is not None and self.started_at_s is not None:
+            self.started_at_s += at_s - self._queued_at_s
+        self.queued = self.queued_until_s = self._queued_at_s = None
+
     def _first_token(self, at_s: float) -> None:
         self.sent, self.waiting, self._outgrown = True, None, True
         if self.ttft_s is None and self.started_at_s is not None:
@@ -302,11 +339,12 @@ class Completion:
 
     def end(self, at_s: float, reason: FinishReason, error: ChatError | None = None) -> None:
         """Close the answer: usage and cost become final."""
+        self._whole = reason == "budget" and self.finish_reason is not None
         self.finish_reason, self.error = reason, error
+        self._leave_queue(at_s)
         if self.started_at_s is not None:
             self.total_s = at_s - self.started_at_s
-        if self._reasoning_at_s is not None and self.reasoning_s is None:
-            self.reasoning_s = at_s - self._reasoning_at_s
+        self._end_reasoning(at_s)
         self.final_usage = self.usage
         self.final_cost = self.cost  # of that usage: another look could count more
         self.running, self.paused, self.waiting = False, False, None
@@ -324,9 +362,32 @@ class Completion:
             return
         from tui_chat.core.savings import saved_by_stopping
 
-        longest = self.params.get("max_tokens")
-        limit = longest if isinstance(longest, int) and not isinstance(longest, bool) and longest > 0 else None
-        self.saved = saved_by_stopping(self.usage, self.model.price, self.created_at, longest=limit, usual=usual)
+        longest = self._longest
+        self.saved = saved_by_stopping(self.usage, self.model.price, self.created_at, longest=longest, usual=usual)
+
+    @property
+    def billed_at_most(self) -> Decimal | None:
+        """Return what a stopped answer may be billed in the end, in USD; `None` where that is its cost.
+
+        So it is where closing the connection ends the bill, and where nobody knows how long it could have become. Of
+        an answer that runs it is what a stop would make of it.
+        """
+        if not self.sent or self._whole or self.billed_usd is not None or self.model.stops_billing == "yes":
+            return None
+        if self.finish_reason not in (None, "cancelled", "budget", "interrupted") or (longest := self._longest) is None:
+            return None
+        from tui_chat.core.savings import billed_in_full
+
+        return billed_in_full(self.usage, self.model.price, self.created_at, longest)
+
+    @property
+    def _longest(self) -> int | None:
+        """The longest output that was asked for, in tokens."""
+        asked = self.params.get("max_tokens")
+        known = [] if self.clamped_to is None else [self.clamped_to]
+        if isinstance(asked, int) and not isinstance(asked, bool) and asked > 0:
+            known.append(asked)
+        return min(known, default=None)
 
     @property
     def asked_for_tool(self) -> bool:
@@ -356,7 +417,7 @@ class Completion:
         if known.output_tokens is None or (self._outgrown and counted > known.output_tokens):
             known = known.updated(Usage(output_tokens=counted))
             estimated.append("output_tokens")
-        cut = self.finish_reason in ("cancelled", "error", "interrupted", "budget")
+        cut = self.finish_reason in ("cancelled", "error", "interrupted", "budget") and not self._whole
         source: UsageSource = "partial" if cut else "estimated" if estimated else "reported"
         return CountedUsage(known, source, tuple(estimated))
 
@@ -440,6 +501,8 @@ class Completion:
                 return State.DONE  # whole; only its bill is awaited
             if self.paused:
                 return State.PAUSED
+            if self.queued is not None:
+                return State.QUEUED
             if self.waiting is not None:
                 return State.RETRY
             if self.text_log or self._tool_log:

@@ -43,10 +43,13 @@ def prompt_message(turn: Turn) -> Message:
     return Message("user", tuple(parts))
 
 
-def messages_before(path: Sequence[Turn], system_prompt: str | None) -> list[Message]:
-    """Return the messages that stand before a prompt which goes on from `path`; marks what is not sent on."""
+def messages_before(path: Sequence[Turn], system_prompt: str | None, last: Completion | None = None) -> list[Message]:
+    """Return the messages that stand before a prompt which goes on from `path`; marks what is not sent on.
+
+    `last` is the answer of the last turn that it goes on from, here and below, where it is not the turn's own choice.
+    """
     messages = [Message.of("system", system_prompt)] if system_prompt else []
-    for turn, completion in path_continued(path):
+    for turn, completion in path_continued(path, last):
         if completion is None:
             continue
         text = joined_text(turn, completion)
@@ -56,26 +59,27 @@ def messages_before(path: Sequence[Turn], system_prompt: str | None) -> list[Mes
     return messages
 
 
-def reported_before(path: Sequence[Turn], model: Model) -> tuple[int, Message] | None:
+def reported_before(path: Sequence[Turn], model: Model, last: Completion | None = None) -> tuple[int, Message] | None:
     """Return what a model's provider reported as input of the last prompt of a path, and the answer to it.
 
     `None` when the next prompt is not simply that one with the answer and a little more: another model answered,
     something was left out, or nothing was reported.
     """
-    through = path_continued(path)
+    through = path_continued(path, last)
     if not through or any(completion is not None and completion.discarded for _, completion in through):
         return None
-    turn, last = through[-1]
-    if last is None or last.running or last.model.name != model.name or last.resumes_id is not None:
+    turn, answer = through[-1]
+    if answer is None or answer.running or answer.model.name != model.name or answer.resumes_id is not None:
         return None
-    text, counted = joined_text(turn, last), last.usage
-    if not goes_along(last, text) or "input_tokens" in counted.estimated or counted.usage.input_tokens is None:
+    text, counted = joined_text(turn, answer), answer.usage
+    if not goes_along(answer, text) or "input_tokens" in counted.estimated or counted.usage.input_tokens is None:
         return None
     return counted.usage.input_tokens, Message.of("assistant", text)
 
 
-def unanswered(path: Sequence[Turn]) -> int:
+def unanswered(path: Sequence[Turn], last: Completion | None = None) -> int:
     """Return how many turns `messages_before` left out because there is no answer, not because the user said so."""
     return sum(
-        completion is None or not (completion.discarded or completion.sent_on) for _, completion in path_continued(path)
+        completion is None or not (completion.discarded or completion.sent_on)
+        for _, completion in path_continued(path, last)
     )

@@ -156,7 +156,11 @@ class Turn:
     chosen_id: str | None = None
     """What the user chose, or asked for last; `None` leaves it to `continued`."""
     siblings: tuple[str, ...] = ()
-    """Ids of all turns that continue the same completion, this one included, oldest first."""
+    """Ids of all turns that continue the same completion, this one included, oldest first; of a batch only one."""
+    mates: "tuple[Turn, ...]" = field(default=(), repr=False)
+    """The turns of the same batch, this one included, in the order they were asked; empty when it is alone."""
+    blind: bool = False
+    """Names and prices are hidden until there is a vote or the user reveals them."""
     saved: Future[None] | None = None
     """Done once the turn is on disk."""
 
@@ -210,9 +214,12 @@ def on_path(turns: Sequence[Turn]) -> list[tuple[Turn, Completion | None]]:
     return [*_gone_through(turns), *((turn, turn.chosen) for turn in turns[-1:])]
 
 
-def path_continued(turns: Sequence[Turn]) -> list[tuple[Turn, Completion | None]]:
-    """Return each turn of a path with the completion that a next prompt has before it."""
-    return [*_gone_through(turns), *((turn, turn.continued) for turn in turns[-1:])]
+def path_continued(turns: Sequence[Turn], last: Completion | None = None) -> list[tuple[Turn, Completion | None]]:
+    """Return each turn of a path with the completion that a next prompt has before it.
+
+    `last` is the one of the last turn that it goes on from, where that is not the turn's own choice.
+    """
+    return [*_gone_through(turns), *((turn, last or turn.continued) for turn in turns[-1:])]
 
 
 def _gone_through(turns: Sequence[Turn]) -> list[tuple[Turn, Completion | None]]:

@@ -6,12 +6,12 @@ every token go over the sums, tiers and times of day over the calls one by one: 
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import fields, replace
-from decimal import ROUND_HALF_EVEN, Decimal, localcontext
+from decimal import Decimal, localcontext
 
 from tui_chat.core.completion import Completion
 from tui_chat.core.format import Spent
 from tui_chat.core.model import Model
-from tui_chat.core.pricing import EXACT, Charge, Price, cost_of
+from tui_chat.core.pricing import EXACT, Charge, Cost, Price, cost_of
 from tui_chat.core.record import record
 from tui_chat.core.usage import CountedUsage, Usage
 
@@ -101,16 +101,21 @@ def amount_at(price: Price | None, used: Tokens) -> Decimal | None:
 
 def spent_on(charges: Iterable[Charge]) -> Spent:
     """Return what calls cost as they were priced then."""
+    return sum_of(each.cost for each in charges)
+
+
+def sum_of(costs: Iterable[Cost]) -> Spent:
+    """Add costs up; what has no known amount in USD is counted as unknown."""
     usd, estimated, unknown, answers, play = Decimal(0), False, 0, 0, True
     with localcontext(EXACT):
-        for charge in charges:
+        for cost in costs:
             answers += 1
-            play = play and charge.cost.play
-            if charge.cost.usd is None:
+            play = play and cost.play
+            if cost.usd is None:
                 unknown += 1
             else:
-                usd += charge.cost.usd
-                estimated = estimated or charge.cost.quality != "reported"
+                usd += cost.usd
+                estimated = estimated or cost.quality != "reported"
     return Spent(usd, estimated, unknown, answers, play and bool(answers))
 
 
@@ -201,15 +206,6 @@ def _would_cost(model: Model, used: Tokens) -> Decimal:
         return Decimal(0)
     sent, made = used.total.input_tokens or 1, used.total.output_tokens or 1
     return (sent * price.input_per_mtok + made * price.output_per_mtok) * (price.usd_rate or 1)
-
-
-def ratio_text(value: Decimal) -> str:
-    """Return a ratio with three significant digits below 100, none behind the point above: `×35.7`, `×1.00`, `×120`."""
-    for places, below in (("0.01", 10), ("0.1", 100)):
-        rounded = value.quantize(Decimal(places), rounding=ROUND_HALF_EVEN)
-        if rounded < below:
-            return f"×{rounded}"
-    return f"×{value.quantize(Decimal(1), rounding=ROUND_HALF_EVEN):,}"
 
 
 # at other times

@@ -3,6 +3,7 @@
     ChatError                 something a person can act on; `str(error)` is one line that says what to do next
     ├── ConfigurationError    wrong usage or configuration: exit code 2
     ├── ProviderError         the provider or the network failed: exit code 1
+    ├── BudgetError           a limit of the user's on money was reached: exit code 3
     └── StorageError          the history could not be read or written
 
 A key never enters an error: whoever raises one has removed it (see `providers/redact.py`).
@@ -54,6 +55,15 @@ class StorageError(ChatError):
 
     def __init__(self, message: str) -> None:
         super().__init__("storage", message)
+
+
+class BudgetError(ChatError):
+    """A limit on what may be spent keeps an answer from being sent, or from going on."""
+
+    def __init__(self, message: str, scope: Literal["answer", "run", "chat", "day", "month"]) -> None:
+        super().__init__("budget", message)
+        self.scope: Literal["answer", "run", "chat", "day", "month"] = scope
+        """What the limit adds up."""
 
 
 class ProviderError(ChatError):

@@ -76,6 +76,26 @@ class Waiting:
 
 
 @record
+class Queued:
+    """The request is not sent yet: it waits for its turn, so as not to break a limit. Said again when that changes.
+
+    It is no attempt and costs nothing.
+    """
+
+    wait_s: float
+    """How long it will probably take."""
+    before: int
+    """How many requests go first."""
+    reason: str
+    """What it waits for, as words that follow `until`: `the limit of 5 requests a minute has room`."""
+
+
+@record
+class Dequeued:
+    """The turn of a request that was queued came: it is sent now."""
+
+
+@record
 class Adjusted:
     """The request was sent in another way than asked for, because the server refused that one."""
 
@@ -105,6 +125,8 @@ StreamEvent = (
     | UsageUpdate
     | BilledCost
     | Waiting
+    | Queued
+    | Dequeued
     | Adjusted
     | Unreadable
     | Finished

@@ -64,6 +64,19 @@ def total(spent: Spent) -> str:
     return f"{text} + ?" if spent.unknown else text
 
 
+def ratio(value: Decimal) -> str:
+    """Return how many times as much: three digits at most below 100, none behind the point above.
+
+    `×1.0`, `×5.4`, `×5.36`, `×35.7`, `×120`, `×6,148`.
+    """
+    for places, below in ((2, 10), (1, 100)):
+        rounded = _rounded(value, places)
+        if rounded < below:
+            text = f"{rounded:f}"
+            return f"×{text[:-1] if places == 2 and text.endswith('0') else text}"
+    return f"×{_rounded(value, 0):,f}"
+
+
 def tokens(count: int | None) -> str:
     """Return a token count: exact below 10,000, then `12.3k`, `1.23M`; `?` when unknown."""
     if count is None:

@@ -7,6 +7,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from tui_chat.core.calibration import Sample
+from tui_chat.core.caps import Balance, Claim, Reserved, Span
 from tui_chat.core.completion import Completion
 from tui_chat.core.conversation import Conversation, Listing, ListingChanges, Page, Turn
 from tui_chat.core.errors import StorageError
@@ -20,6 +21,7 @@ from tui_chat.core.request import Request
 from tui_chat.core.usage import Usage
 
 if TYPE_CHECKING:  # only who shows a report loads one
+    from tui_chat.core.standing import Vote
     from tui_chat.core.usage_report import By, UsageRow, UsageTable
 
 Paint = Callable[[StreamEvent], Awaitable[None]]
@@ -59,7 +61,22 @@ class Providers(Protocol):
     async def aclose(self) -> None: ...
 
 
-class Store(Protocol):
+class Reservations(Protocol):
+    """Limits over many answers, kept for all programs that share the ledger."""
+
+    def reserve(self, claim: Claim) -> Future[Reserved]:
+        """Set money aside for an answer, or more of it, out of what the limits leave; it goes when its charge settles.
+
+        One transaction, so that of several programs only one can take the rest. Fails with StorageError.
+        """
+        ...
+
+    def balances(self, spans: Sequence[Span]) -> tuple[Balance, ...]:
+        """How limits stand now, in their order. Raises StorageError."""
+        ...
+
+
+class Store(Reservations, Protocol):
     """The history. Reads are short and run where they are called; writes are queued for one writer thread.
 
     The futures of writes fail with StorageError. Reads raise StorageError.
@@ -99,7 +116,7 @@ class Store(Protocol):
     ) -> Page:
         """The last turns of a path, or the last ones before a turn of it; costs what they cost, not what the path does.
 
-        With `before` the tip does not matter.
+        A turn of a batch comes with its mates. With `before` the tip does not matter.
         """
         ...
 
@@ -139,6 +156,14 @@ class Store(Protocol):
         """Keep the whole list of marked models."""
         ...
 
+    def choice(self, name: str) -> str | None:
+        """What the user answered once to a question that is not asked again; `None` when it never was."""
+        ...
+
+    def save_choice(self, name: str, value: str) -> Future[None]:
+        """Keep such an answer."""
+        ...
+
     def samples(self, provider: str, model_id: str) -> list[Sample]:
         """What a provider reported of a model beside our own counts, the oldest first."""
         ...
@@ -169,6 +194,10 @@ class Store(Protocol):
 
     def start_turn(self, conversation: Conversation, turn: Turn) -> Future[None]:
         """Write conversation, turn and its pending completions; done when it is on disk."""
+        ...
+
+    def start_turns(self, conversation: Conversation, turns: Sequence[Turn]) -> Future[None]:
+        """Write a conversation and the turns of one batch with their pending completions, all or none of them."""
         ...
 
     def start_completion(self, conversation: Conversation, completion: Completion) -> Future[None]:
@@ -202,6 +231,16 @@ class Store(Protocol):
 
     def save_discarded(self, completion: Completion) -> Future[None]: ...
 
+    def save_hidden(self, completions: Sequence[Completion]) -> Future[None]:
+        """Note of some answers whether their columns are hidden."""
+        ...
+
+    def save_blind(self, turn: Turn) -> Future[None]: ...
+
+    def save_vote(self, turn: Turn, winner: Completion | None) -> Future[None]:
+        """Keep which answer of a turn, or of its batch, was the best; `None` = a tie. The last vote counts."""
+        ...
+
     def save_draft(
         self, conversation_id: str | None, text: str, attachments: tuple[BlobPart, ...] = ()
     ) -> Future[None]:
@@ -226,6 +265,10 @@ class UsageReport(Protocol):
 
     def daily(self, days: int) -> "tuple[UsageRow, ...]":
         """The last so many local days, the oldest first, today last; those without a charge too."""
+        ...
+
+    def votes(self) -> "list[Vote]":
+        """Every vote in the order in which they were cast, those on deleted chats too."""
         ...
 
 

@@ -20,3 +20,5 @@ class Request:
     """The text of a cut answer that is to be gone on with; empty for a whole answer."""
     retry_now: asyncio.Event | None = None
     """Set to end the wait before a retry."""
+    input_tokens: int | None = None
+    """What we take the prompt for; `None` = not counted."""

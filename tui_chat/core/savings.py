@@ -1,4 +1,4 @@
-"""What stopping an answer kept from being generated, as a range that can be defended.
+"""What stopping an answer kept from being generated, as a range that can be defended; and what it may cost yet.
 
 Nobody knows how long the answer would have become. Two figures are honest: it could not have gone beyond the longest
 answer that was asked for, and it would probably have been as long as this user's finished answers by this model are.
@@ -7,9 +7,9 @@ Where neither is known, nothing is claimed; nor where the provider bills a stopp
 
 from dataclasses import replace
 from datetime import datetime
-from decimal import Decimal
+from decimal import Decimal, localcontext
 
-from tui_chat.core.pricing import Price, cost_of
+from tui_chat.core.pricing import EXACT, Price, cost_of
 from tui_chat.core.record import record
 from tui_chat.core.usage import CountedUsage
 
@@ -58,3 +58,15 @@ def saved_by_stopping(
 
     found = Saved(rest(usual if longest is None or usual is None else min(usual, longest)), rest(longest))
     return found if found.high > 0 else None
+
+
+def billed_in_full(used: CountedUsage, price: Price | None, at: datetime, longest: int) -> Decimal | None:
+    """Return the USD that an answer of `used` tokens costs when it is billed as one of `longest` tokens.
+
+    `None` when nobody can say, or when that is not more.
+    """
+    rest, spent = saved_by_stopping(used, price, at, longest=longest, usual=None), cost_of(used, price, at).usd
+    if rest is None or spent is None:
+        return None
+    with localcontext(EXACT):
+        return spent + rest.high

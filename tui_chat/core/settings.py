@@ -16,6 +16,8 @@ class UISettings:
     stop_after_tokens: int = 0
     """> 0: pause each answer there for a verdict."""
     render_interval_ms: int = 50
+    keep_stops: Literal["ask", "stop", "leave"] = "ask"
+    """What happens to the other answers that run when one of several is kept; `ask` does so once."""
     currency: str | None = None
     """The code of one that totals are shown in beside USD."""
     currency_rate: Decimal | None = None

@@ -49,8 +49,9 @@ from tui_chat.providers.body import Body, Reading
 from tui_chat.providers.endpoint import Endpoint, Network, is_loopback
 from tui_chat.providers.failures import Failure, Place
 from tui_chat.providers.inflate import Inflater
+from tui_chat.providers.rate_limits import Ticket, Turnstile, Turnstiles, need_of
 from tui_chat.providers.redact import Echo, Secrets
-from tui_chat.providers.retry import wait_s
+from tui_chat.providers.retry import LONGEST_HINT_S, Outcome, wait_s, waiting_hint_s
 from tui_chat.providers.wire import WireFormat, WireRequest
 
 if TYPE_CHECKING:
@@ -110,14 +111,17 @@ def _trust(ca_file: str | None) -> ssl.SSLContext:
 class _Sending:
     """How far one attempt got, told by httpcore's trace."""
 
-    __slots__ = ("sent",)
+    __slots__ = ("_ticket", "sent")
 
-    def __init__(self) -> None:
+    def __init__(self, ticket: Ticket | None = None) -> None:
+        self._ticket = ticket
         self.sent = False
         """The whole request has left."""
 
     async def trace(self, event: str, _info: object) -> None:
-        if event.endswith("send_request_body.complete"):
+        if self._ticket is not None and event.endswith("send_request_headers.started"):
+            self._ticket.reached = True
+        elif event.endswith("send_request_body.complete"):
             self.sent = True
 
 
@@ -168,12 +172,15 @@ class HTTPProvider:
         wire: WireFormat,
         secrets: Secrets | None = None,
         chance: Callable[[], float] = random.random,
+        turnstiles: Turnstiles | None = None,
     ) -> None:
+        """`turnstiles` are shared by all providers of a run: the same key at the same address has the same limits."""
         self._endpoint = endpoint
         self._network = network
         self._wire = wire
         self._secrets = secrets or Secrets()
         self._chance = chance
+        self._turnstiles = turnstiles or Turnstiles()
         self._client: httpx.AsyncClient | None = None
         self._closing: set[asyncio.Task[None]] = set()
         self._keyed = False
@@ -202,10 +209,11 @@ class HTTPProvider:
         Raises ProviderError and nothing else, but for a ConfigurationError of the endpoint's key, which goes through.
         """
         attempt, flowing = 1, False
+        number, waited = self._turnstiles.number(), False
         while True:
             cleaner = _Cleaner(self._secrets)
             try:
-                async with aclosing(self._attempt(request)) as events:
+                async with aclosing(self._attempt(request, number, waited=waited)) as events:
                     async for event in events:
                         flowing = flowing or isinstance(event, TextDelta | ReasoningDelta | ToolCallDelta)
                         for clean in cleaner.clean(event):
@@ -227,7 +235,7 @@ class HTTPProvider:
                 )
             if wait is None:
                 raise self._final(error, attempt) from None
-            attempt += 1
+            attempt, waited = attempt + 1, _asked_to_wait_s(failure.outcome) is not None
             what = self._secrets.clean(failure.what)
             most = self._network.max_retries + 1
             yield Waiting(error.kind, what, wait, attempt, most, request_sent=error.request_sent)
@@ -243,9 +251,13 @@ class HTTPProvider:
             attempts=attempts,
         )
 
-    async def _attempt(self, request: Request) -> AsyncGenerator[StreamEvent, None]:
-        """Send once, and again without each option that the server refuses. Raises Failure, ChatError."""
+    async def _attempt(self, request: Request, number: int, *, waited: bool) -> AsyncGenerator[StreamEvent, None]:
+        """Send once, and again without each option that the server refuses. Raises Failure, ChatError.
+
+        `number` is its place in the queue; `waited` says that the server asked it to come now.
+        """
         key = await self._key()
+        turnstile = self._turnstile(key)
         refusals, model_id = self._endpoint.refusals, request.model.id
         without = refusals.of(model_id)
         for known in request.params:
@@ -256,25 +268,44 @@ class HTTPProvider:
             for why in built.left_out:
                 if self._is_news(model_id, why):
                     yield Adjusted(why)
-            place = self._place(request, built.path)
-            sending = _Sending()
-            async with self._sent_to(self._url(built.path), built, place, sending) as body:
-                status, headers = body.status, body.headers
-                if status < 300:
-                    async with aclosing(self._events(body, self._wire, place)) as events:
-                        async for event in events:
-                            yield event
-                    return
-                if status < 400:
-                    raise failures.redirected(place, status, headers.get("location", ""))
-                words = await self._error_words(body)
-                option = self._refused(status, words, request, without)
-                if option is None:
-                    raise failures.refused(place, status, headers, words, time.time())
+            place, ticket = self._place(request, built.path), Ticket(number, model_id, need_of(request), waited)
+            with turnstile.visit(ticket):
+                async with aclosing(turnstile.turn_of(ticket)) as queue:
+                    async for seen in queue:
+                        yield seen
+                async with self._sent_to(self._url(built.path), built, place, _Sending(ticket)) as body:
+                    turnstile.answered(ticket, body.headers)
+                    if body.status < 300:
+                        async with aclosing(self._events(body, self._wire, place)) as events:
+                            async for event in events:
+                                ticket.note(event)
+                                yield event
+                        return
+                    option = await self._wanted_without(body, request, without, place, turnstile)
             refusals.add(model_id, option)
             without |= {option}
             if (option in request.params or option == PREFILL) and self._is_news(model_id, option):
                 yield Adjusted(f"{place.provider} refused {option} for {model_id}; {_instead(option)}")
+
+    async def _wanted_without(
+        self, body: Body, request: Request, without: frozenset[str], place: Place, turnstile: Turnstile
+    ) -> str:
+        """Return the option without which a server that refused may answer. Raises Failure."""
+        status, headers = body.status, body.headers
+        if status < 400:
+            raise failures.redirected(place, status, headers.get("location", ""))
+        words = await self._error_words(body)
+        option = self._refused(status, words, request, without)
+        if option is not None:
+            return option
+        failure = failures.refused(place, status, headers, words, time.time())
+        if (wait := _asked_to_wait_s(failure.outcome)) is not None:
+            turnstile.hold(wait)
+        raise failure
+
+    def _turnstile(self, key: str | None) -> Turnstile:
+        endpoint = self._endpoint
+        return self._turnstiles.at(endpoint.base_url, key, endpoint.requests_per_min, endpoint.tokens_per_min)
 
     def _is_news(self, model_id: str, what: str) -> bool:
         """Say whether the user was not yet told that something is left out, and take it as told from now on."""
@@ -587,6 +618,14 @@ async def _pause(seconds: float, cut_short: asyncio.Event | None) -> None:
     with suppress(TimeoutError):
         async with asyncio.timeout(seconds):
             await cut_short.wait()
+
+
+def _asked_to_wait_s(outcome: Outcome) -> float | None:
+    """Return for how long a server with too many requests wants no more; `None` when it does not say, or too long."""
+    if outcome.status != 429 or outcome.capped:
+        return None
+    hint_s = waiting_hint_s(outcome.headers, time.time())
+    return hint_s if hint_s is not None and hint_s <= LONGEST_HINT_S else None
 
 
 def _with_key(built: WireRequest, header: str, key: str | None) -> WireRequest:

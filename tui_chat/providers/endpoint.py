@@ -54,6 +54,9 @@ class Endpoint:
     """The server goes on with an answer that was begun for it, where the dialect leaves that to the server."""
     known_models: Callable[[], Iterable[str]] = field(default=tuple, repr=False)
     """The names that are known here, to tell the nearest when the server does not know one."""
+    requests_per_min: int | None = None
+    tokens_per_min: int | None = None
+    """What the user set; `None` = no limit."""
     refusals: Refusals = field(default_factory=Refusals, repr=False)
 
 

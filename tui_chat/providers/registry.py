@@ -13,6 +13,7 @@ from tui_chat.providers.endpoint import Endpoint, Network
 from tui_chat.providers.redact import Secrets
 
 if TYPE_CHECKING:
+    from tui_chat.providers.rate_limits import Turnstiles
     from tui_chat.providers.wire import WireFormat
 
 
@@ -87,6 +88,7 @@ class ProviderSet:
         self._count = count
         self._made: dict[str, Provider] = {}
         self._retired: list[Provider] = []
+        self._turnstiles: Turnstiles | None = None
 
     def provider(self, model: Model) -> Provider:
         """Return the provider of a model. Raises ConfigurationError when it cannot be used."""
@@ -109,9 +111,11 @@ class ProviderSet:
         if not endpoint.base_url:
             raise ConfigurationError(f"providers.{model.provider}.base_url is missing in config.toml")
         from tui_chat.providers.client import HTTPProvider
+        from tui_chat.providers.rate_limits import Turnstiles
 
+        self._turnstiles = self._turnstiles or Turnstiles()
         try:
-            return HTTPProvider(endpoint, self._network, wire_format(kind), self.secrets)
+            return HTTPProvider(endpoint, self._network, wire_format(kind), self.secrets, turnstiles=self._turnstiles)
         except ValueError as bad:
             raise ConfigurationError(f"providers.{model.provider}.base_url is no address: {bad}") from None
 

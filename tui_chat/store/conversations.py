@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tui_chat.core.calibration import Sample
+from tui_chat.core.caps import Balance, Claim, Reserved, Span
 from tui_chat.core.completion import Completion
 from tui_chat.core.conversation import Conversation, Listing, ListingChanges, Page, Turn
 from tui_chat.core.counter import Clock
@@ -24,11 +25,12 @@ from tui_chat.core.ids import new_id
 from tui_chat.core.message import BlobPart
 from tui_chat.core.pricing import Charge
 from tui_chat.core.record import entity
-from tui_chat.store import ledger, listing, marks, paths, presence, recovery, rows, samples
+from tui_chat.store import ledger, listing, marks, paths, presence, recovery, reservations, rows, samples
 from tui_chat.store.database import Database
 from tui_chat.store.rows import Columns
 
 if TYPE_CHECKING:
+    from tui_chat.core.standing import Vote
     from tui_chat.core.usage_report import By, UsageRow, UsageTable
 
 _CONVERSATION = (
@@ -257,6 +259,11 @@ class SQLiteStore:
         with self._database.reading() as connection:
             return marks.recent_models(connection)
 
+    def choice(self, name: str) -> str | None:
+        """Return what the user answered to a question that is not asked again."""
+        with self._database.reading() as connection:
+            return marks.choice(connection, name)
+
     def favourite_models(self) -> list[str]:
         """The models that the user marked, as `provider/model`, in the order in which they were marked."""
         with self._database.reading() as connection:
@@ -292,6 +299,11 @@ class SQLiteStore:
         with self._database.reading() as connection:
             return ledger.charges_of(connection, completion_id)
 
+    def balances(self, spans: Sequence[Span]) -> tuple[Balance, ...]:
+        """How limits stand, with what all programs have set aside for answers that run."""
+        with self._database.reading() as connection:
+            return reservations.balances(connection, self._path, self._instance, spans)
+
     def usage(self, by: "By", since: datetime | None = None) -> "UsageTable":
         """What all charges since an aware time come to, play money left out; days are local calendar days."""
         from tui_chat.store import usage_report
@@ -306,7 +318,18 @@ class SQLiteStore:
         with self._database.reading() as connection:
             return usage_report.daily(connection, days, self._clock.now())
 
+    def votes(self) -> "list[Vote]":
+        """Every vote in the order in which they were cast, those on deleted chats too."""
+        from tui_chat.store import votes
+
+        with self._database.reading() as connection:
+            return votes.votes(connection)
+
     # writing
+
+    def save_choice(self, name: str, value: str) -> Future[None]:
+        """Keep what the user answered to a question that is not asked again."""
+        return self._database.write(lambda connection: marks.save_choice(connection, name, value))
 
     def save_favourites(self, names: Sequence[str]) -> Future[None]:
         """Keep the whole list of marked models."""
@@ -317,24 +340,38 @@ class SQLiteStore:
         """Keep a sample."""
         return self._database.write(lambda connection: samples.save_sample(connection, provider, model_id, sample))
 
+    def reserve(self, claim: Claim) -> Future[Reserved]:
+        """Set money aside for an answer, or more of it, out of what the limits leave; it goes when its charge settles.
+
+        Not tried again when it fails: whoever asks must not send then.
+        """
+        return self._database.write(
+            lambda connection: reservations.reserve(connection, self._path, self._instance, claim), awaited=True
+        )
+
     def start_turn(self, conversation: Conversation, turn: Turn) -> Future[None]:
         """Write conversation, turn and its pending completions; done when it is on disk."""
+        return self.start_turns(conversation, (turn,))
+
+    def start_turns(self, conversation: Conversation, turns: Sequence[Turn]) -> Future[None]:
+        """Write a conversation and the turns of one batch with their pending completions, all or none of them."""
         columns = rows.conversation_columns(conversation)
         system_prompt = conversation.system_prompt
-        turn_columns = _turn_columns(turn)
-        attachments = turn.attachments
-        pending = [self._pending(conversation, completion) for completion in turn.completions]
-        last_model = turn.completions[0].model.name if turn.completions else None
+        asked = [
+            (_turn_columns(turn), turn.attachments, [self._pending(conversation, each) for each in turn.completions])
+            for turn in turns
+        ]
+        last_model = next((each.model.name for turn in turns for each in turn.completions), None)
 
         def work(connection: sqlite3.Connection) -> None:
-            continued = "SELECT 1 FROM completions WHERE id = ?"
-            if turn.continues is not None and connection.execute(continued, (turn.continues,)).fetchone() is None:
-                raise StorageError("this chat was deleted meanwhile; the turn is not saved")
+            for turn, _, _ in asked:
+                _refuse_orphan(connection, turn["continues"])
             _put_conversation(connection, columns, system_prompt)
-            _put_turn(connection, turn_columns, attachments)
-            for seq, (completion, system) in enumerate(pending):
-                row = completion | {"seq": seq, "system_prompt": _put_text(connection, system)}
-                rows.insert(connection, "completions", row)
+            for turn, attachments, pending in asked:
+                _put_turn(connection, turn, attachments)
+                for seq, (completion, system) in enumerate(pending):
+                    row = completion | {"seq": seq, "system_prompt": _put_text(connection, system)}
+                    rows.insert(connection, "completions", row)
             marks.note_model(connection, last_model)
 
         return self._database.write(work)
@@ -395,16 +432,19 @@ class SQLiteStore:
             rows.update(connection, "completions", completion_id, outcome)
             connection.execute("DELETE FROM deltas WHERE completion_id = ?", (completion_id,))
             _settle(connection, completion_id, charge)
+            reservations.drop(connection, completion_id)
 
         return self._database.write(work)
 
     def save_charge(self, completion: Completion) -> Future[None]:
         """Write only the charge of a completion, running or ended, for answers whose text is not kept."""
         charge, last_model = ledger.charge_columns(completion, None), completion.model.name
-        completion_id = completion.id
+        completion_id, running = completion.id, completion.running
 
         def work(connection: sqlite3.Connection) -> None:
             _settle(connection, completion_id, charge)
+            if not running:
+                reservations.drop(connection, completion_id)
             marks.note_model(connection, last_model)
 
         return self._database.write(work)
@@ -446,6 +486,32 @@ class SQLiteStore:
             rows.update(connection, "completions", completion_id, columns)
 
         return self._database.write(work)
+
+    def save_hidden(self, completions: Sequence[Completion]) -> Future[None]:
+        """Note of some answers whether their columns are hidden."""
+        changed: list[tuple[str, Columns]] = [(each.id, {"hidden": each.hidden}) for each in completions]
+
+        def work(connection: sqlite3.Connection) -> None:
+            for completion_id, columns in changed:
+                rows.update(connection, "completions", completion_id, columns)
+
+        return self._database.write(work)
+
+    def save_blind(self, turn: Turn) -> Future[None]:
+        turn_id, columns = turn.id, {"blind": turn.blind}
+
+        def work(connection: sqlite3.Connection) -> None:
+            rows.update(connection, "turns", turn_id, columns)
+
+        return self._database.write(work)
+
+    def save_vote(self, turn: Turn, winner: Completion | None) -> Future[None]:
+        """Keep which answer of a turn, or of its batch, was the best; `None` = a tie. The last vote counts."""
+        from tui_chat.core.standing import vote_on
+        from tui_chat.store import votes
+
+        vote = vote_on(turn, winner, self._clock.now())
+        return self._database.write(lambda connection: votes.save_vote(connection, vote))
 
     def save_draft(
         self, conversation_id: str | None, text: str, attachments: tuple[BlobPart, ...] = ()
@@ -544,6 +610,7 @@ def _turn_columns(turn: Turn) -> Columns:
         "prompt": rows.stored(turn.prompt),
         "batch_id": turn.batch_id,
         "chosen_id": turn.chosen_id,
+        "blind": turn.blind,
         "created_at": rows.moment(turn.created_at),
     }
 
@@ -580,6 +647,13 @@ def _touch(connection: sqlite3.Connection, columns: Columns) -> None:
         "WHERE id = :id",
         columns | {"recency": _next_recency(connection, columns)},
     )
+
+
+def _refuse_orphan(connection: sqlite3.Connection, continues: rows.Value) -> None:
+    """Raise StorageError when the completion that a turn goes on from is gone."""
+    continued = "SELECT 1 FROM completions WHERE id = ?"
+    if continues is not None and connection.execute(continued, (continues,)).fetchone() is None:
+        raise StorageError("this chat was deleted meanwhile; the turn is not saved")
 
 
 def _put_turn(connection: sqlite3.Connection, columns: Columns, attachments: Iterable[BlobPart]) -> None:

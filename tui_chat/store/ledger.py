@@ -40,6 +40,8 @@ def charge_columns(completion: Completion, conversation_id: str | None) -> Colum
         **rows.cost_columns(cost),
         **rows.saved_columns(completion.saved),
         "price": rows.price_text(completion.model.price),
+        "upper_usd": None if (upper := completion.billed_at_most) is None else str(upper),
+        "clamped_to": completion.clamped_to,
         "finish_reason": completion.finish_reason,
         "state": "open" if completion.finish_reason is None or completion.running else "settled",
     }

@@ -1,4 +1,4 @@
-"""Which models were used last, and which the user marked: two short lists in the table of loose values."""
+"""Small things that are remembered, in the table of loose values: models used last or marked, answers once given."""
 
 import json
 import sqlite3
@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from tui_chat.store import rows
 
 _RECENT = 10
+_CHOICE = "choice_"
 _USED, _LAST, _FAVOURITE = "recent_models", "last_model", "favourite_models"
 
 
@@ -36,6 +37,16 @@ def favourite_models(connection: sqlite3.Connection) -> list[str]:
 
 def save_favourites(connection: sqlite3.Connection, names: Sequence[str]) -> None:
     _keep(connection, _FAVOURITE, list(dict.fromkeys(names)))
+
+
+def choice(connection: sqlite3.Connection, name: str) -> str | None:
+    """Return what the user answered once to a question that is not asked again."""
+    row = connection.execute("SELECT value FROM meta WHERE key = ?", (_CHOICE + name,)).fetchone()
+    return None if row is None else rows.loaded(row[0])
+
+
+def save_choice(connection: sqlite3.Connection, name: str, value: str) -> None:
+    connection.execute("INSERT OR REPLACE INTO meta (key, value) VALUES (?, ?)", (_CHOICE + name, rows.stored(value)))
 
 
 def _names(connection: sqlite3.Connection, key: str) -> list[str]:

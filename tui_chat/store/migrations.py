@@ -200,8 +200,51 @@ def _third(connection: sqlite3.Connection) -> None:
     connection.execute("CREATE INDEX charges_model ON charges (provider, model, n)")
 
 
+def _fourth(connection: sqlite3.Connection) -> None:
+    """Columns that are hidden, names that are, turns that stand side by side, and which answer was found best.
+
+    Votes stand alone as charges do: no text in them, no reference that a deletion could follow.
+    """
+    connection.execute("ALTER TABLE completions ADD COLUMN hidden INTEGER NOT NULL DEFAULT 0")
+    connection.execute("ALTER TABLE turns ADD COLUMN blind INTEGER NOT NULL DEFAULT 0")
+    connection.execute("CREATE INDEX turns_batch ON turns (batch_id) WHERE batch_id IS NOT NULL")
+    connection.execute(
+        """CREATE TABLE votes (
+            n INTEGER PRIMARY KEY,
+            id TEXT NOT NULL UNIQUE,
+            at TEXT NOT NULL,
+            turn_id TEXT NOT NULL UNIQUE
+        )"""
+    )
+    connection.execute(
+        """CREATE TABLE vote_models (
+            vote_id TEXT NOT NULL REFERENCES votes(id) ON DELETE CASCADE,
+            seq INTEGER NOT NULL,
+            provider TEXT NOT NULL,
+            model TEXT NOT NULL,
+            won INTEGER NOT NULL,
+            PRIMARY KEY (vote_id, seq)
+        ) WITHOUT ROWID"""
+    )
+
+
+def _fifth(connection: sqlite3.Connection) -> None:
+    """What answers that run have set aside of a budget, and what charges count for against one."""
+    connection.execute(
+        """CREATE TABLE reservations (
+            completion_id TEXT PRIMARY KEY,
+            owner TEXT NOT NULL,
+            conversation_id TEXT NOT NULL,
+            at TEXT NOT NULL,
+            usd TEXT NOT NULL
+        ) WITHOUT ROWID"""
+    )
+    connection.execute("ALTER TABLE charges ADD COLUMN upper_usd TEXT")
+    connection.execute("ALTER TABLE charges ADD COLUMN clamped_to INTEGER")
+
+
 Migration = Callable[[sqlite3.Connection], None]
-MIGRATIONS: tuple[Migration, ...] = (_first, _second, _third)
+MIGRATIONS: tuple[Migration, ...] = (_first, _second, _third, _fourth, _fifth)
 LATEST = len(MIGRATIONS)
 
 

@@ -1,7 +1,8 @@
 """Turns read from the tree they make: which ones stand on a path, and all that belongs to them."""
 
 import sqlite3
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Collection, Iterable, Sequence
 
 from tui_chat.core.conversation import Turn
 from tui_chat.core.message import BlobPart
@@ -27,6 +28,9 @@ _NEWEST_BELOW = """
     )
     SELECT id FROM below ORDER BY n DESC LIMIT 1
 """
+
+
+_CHOSEN = "IN (SELECT value FROM json_each(?))"
 
 
 def walk(
@@ -73,10 +77,24 @@ def parents(connection: sqlite3.Connection, turn: Turn) -> list[str]:
 def load_turns(
     connection: sqlite3.Connection, conversation_id: str, turn_ids: Sequence[str]
 ) -> tuple[list[Turn], set[str]]:
-    """Return turns in the order of their ids, and the instances that some of their completions run in."""
-    wanted = (rows.as_json(turn_ids),)
-    chosen = "IN (SELECT value FROM json_each(?))"
-    found = {
+    """Return turns in the order of their ids, with their mates, and the instances that some completions run in."""
+    found = _prompts(connection, turn_ids)
+    batches = _batches(connection, conversation_id, found.values())
+    found |= _prompts(connection, [mate for mates in batches.values() for mate in mates if mate not in found])
+    owners = _fill(connection, found)
+    _note_siblings(connection, conversation_id, found.values())
+    for mates in batches.values():
+        together = tuple(found[mate] for mate in mates)
+        for turn in together:
+            turn.mates = together
+    return [found[turn_id] for turn_id in turn_ids], owners
+
+
+def _prompts(connection: sqlite3.Connection, turn_ids: Sequence[str]) -> dict[str, Turn]:
+    """Return turns as they were asked, nothing else of them."""
+    if not turn_ids:
+        return {}
+    return {
         row["id"]: Turn(
             row["id"],
             rows.loaded(row["conversation_id"]),
@@ -85,45 +103,70 @@ def load_turns(
             continues=row["continues"],
             batch_id=row["batch_id"],
             chosen_id=row["chosen_id"],
+            blind=rows.loaded_flag(row, "blind"),
         )
-        for row in connection.execute(f"SELECT * FROM turns WHERE id {chosen}", wanted)
+        for row in connection.execute(f"SELECT * FROM turns WHERE id {_CHOSEN}", (rows.as_json(turn_ids),))
     }
+
+
+def _batches(connection: sqlite3.Connection, conversation_id: str, turns: Iterable[Turn]) -> dict[str, list[str]]:
+    """Return the ids of all turns of the batches that some turns are of, in the order they were asked."""
+    wanted = sorted({turn.batch_id for turn in turns if turn.batch_id is not None})
+    found: dict[str, list[str]] = {}
+    if wanted:
+        for row in connection.execute(
+            # the plus: by the batches, which are few, not by the conversation, which may be long
+            f"SELECT id, batch_id FROM turns WHERE batch_id {_CHOSEN} AND +conversation_id = ? ORDER BY n",
+            (rows.as_json(wanted), rows.stored(conversation_id)),
+        ):
+            found.setdefault(row["batch_id"], []).append(row["id"])
+    return {batch: mates for batch, mates in found.items() if len(mates) > 1}
+
+
+def _fill(connection: sqlite3.Connection, found: dict[str, Turn]) -> set[str]:
+    """Put attachments and completions into turns; return the instances that some completions run in."""
+    wanted = (rows.as_json(list(found)),)
     for row in connection.execute(
         "SELECT a.turn_id, a.name, a.media_type, b.data FROM attachments a JOIN blobs b ON b.sha256 = a.sha256 "
-        f"WHERE a.turn_id {chosen} ORDER BY a.turn_id, a.seq",
+        f"WHERE a.turn_id {_CHOSEN} ORDER BY a.turn_id, a.seq",
         wanted,
     ):
         part = BlobPart(rows.loaded(row["name"]), rows.loaded(row["media_type"]), row["data"])
         found[row["turn_id"]].attachments += (part,)
     owners: set[str] = set()
-    for row in connection.execute(f"SELECT * FROM completions WHERE turn_id {chosen} ORDER BY turn_id, seq", wanted):
+    for row in connection.execute(f"SELECT * FROM completions WHERE turn_id {_CHOSEN} ORDER BY turn_id, seq", wanted):
         text, reasoning = rows.loaded(row["text"]), rows.loaded(row["reasoning"])
         if row["owner"] is not None:
             owners.add(row["owner"])
             more_text, more_reasoning = recovery.pieces(connection, row["id"])
             text, reasoning = text + more_text, reasoning + more_reasoning
         found[row["turn_id"]].completions.append(rows.loaded_completion(row, text, reasoning))
-    turns = [found[turn_id] for turn_id in turn_ids]
-    _note_siblings(connection, conversation_id, turns)
-    return turns, owners
+    return owners
 
 
-def _note_siblings(connection: sqlite3.Connection, conversation_id: str, turns: Sequence[Turn]) -> None:
-    siblings: dict[str | None, list[str]] = {}
+def _note_siblings(connection: sqlite3.Connection, conversation_id: str, turns: Collection[Turn]) -> None:
+    branches: dict[str | None, dict[tuple[str | None, str], str]] = {}
+    counts: Counter[str | None] = Counter()
     continued = rows.as_json([turn.continues for turn in turns if turn.continues is not None])
-    queries: list[tuple[str, str | bytes]] = [
-        (
-            "SELECT id, continues FROM turns WHERE continues IN (SELECT value FROM json_each(?)) ORDER BY continues, n",
-            continued,
-        )
-    ]
+    columns = "SELECT id, continues, batch_id FROM turns"
+    queries: list[tuple[str, str | bytes]] = [(f"{columns} WHERE continues {_CHOSEN} ORDER BY continues, n", continued)]
     if any(turn.continues is None for turn in turns):
-        first = "SELECT id, continues FROM turns WHERE conversation_id = ? AND continues IS NULL ORDER BY n"
+        first = f"{columns} WHERE conversation_id = ? AND continues IS NULL ORDER BY n"
         queries.append((first, rows.stored(conversation_id)))
     for query, value in queries:
         for row in connection.execute(query, (value,)):
-            siblings.setdefault(row["continues"], []).append(row["id"])
+            counts[row["continues"]] += 1
+            branch = _branch(row["id"], row["batch_id"])
+            branches.setdefault(row["continues"], {}).setdefault(branch, row["id"])
     # shared: a run of prompts has thousands of first turns
-    groups = {continues: tuple(ids) for continues, ids in siblings.items()}
+    groups = {continues: tuple(ids.values()) for continues, ids in branches.items()}
     for turn in turns:
         turn.siblings = groups.get(turn.continues, ())
+        if len(turn.siblings) < counts[turn.continues]:  # it may be another of its batch that stands there
+            own = {_branch(turn.id, turn.batch_id): turn.id}
+            turn.siblings = tuple((branches[turn.continues] | own).values())
+
+
+def _branch(turn_id: str, batch_id: str | None) -> tuple[str | None, str]:
+    """Return what tells branches apart: turns of one batch stand side by side, as one branch."""
+    return (None, turn_id) if batch_id is None else (batch_id, "")

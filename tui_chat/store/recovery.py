@@ -6,7 +6,7 @@ A process is dead when its lock is free; what a living one writes is never touch
 import sqlite3
 from pathlib import Path
 
-from tui_chat.store import ledger, presence, rows
+from tui_chat.store import ledger, presence, reservations, rows
 
 
 def recover(connection: sqlite3.Connection, path: Path, own: str) -> None:
@@ -49,6 +49,7 @@ def end_answers_of(connection: sqlite3.Connection, owner: str) -> None:
         )
         connection.execute("DELETE FROM deltas WHERE completion_id = ?", (completion_id,))
         ledger.settle_interrupted(connection, completion_id)
+    reservations.drop_of(connection, owner)
     # a chat that was deleted while its answer ran leaves a charge that nobody else would settle
     orphans = connection.execute(
         "SELECT completion_id FROM charges WHERE state = 'open' AND completion_id NOT IN (SELECT id FROM completions)"

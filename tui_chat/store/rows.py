@@ -93,6 +93,11 @@ def loaded_moment(value: object) -> datetime:
     return datetime.fromisoformat(loaded(value))
 
 
+def loaded_flag(row: sqlite3.Row, name: str) -> bool:
+    """Return a flag that came later; histories that could not be brought up to date have no such column."""
+    return name in row.keys() and bool(row[name])  # noqa: SIM118  a row is not a mapping
+
+
 def _decimal(value: object) -> Decimal | None:
     return None if value is None else Decimal(loaded(value))
 
@@ -232,6 +237,7 @@ def identity_columns(completion: Completion) -> Columns:
         "price": price_text(completion.model.price),
         "resumes_id": completion.resumes_id,
         "discarded": completion.discarded,
+        "hidden": completion.hidden,
         "created_at": moment(completion.created_at),
     }
 
@@ -277,6 +283,7 @@ def loaded_completion(row: sqlite3.Row, text: str, reasoning: str) -> Completion
         params=_params(row["params"]),
         resumes_id=row["resumes_id"],
         discarded=bool(row["discarded"]),
+        hidden=loaded_flag(row, "hidden"),
         warnings=[str(line) for line in from_json(row["warnings"]) or ()],
         text_log=Log(text),
         reasoning_log=Log(reasoning),

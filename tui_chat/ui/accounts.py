@@ -9,6 +9,7 @@ from decimal import Decimal
 
 from textual.content import Content
 
+from tui_chat.core.columns import Tip, tips_of
 from tui_chat.core.completion import Completion
 from tui_chat.core.context import reported_before
 from tui_chat.core.conversation import Conversation, Turn
@@ -58,8 +59,8 @@ class Sending:
     model: Model
     prompt: str
     attachments: tuple[BlobPart, ...]
-    others: tuple[Model, ...] = ()
-    """Further models that it goes to."""
+    tips: tuple[Tip, ...] = ()
+    """What each model goes on from."""
 
     @property
     def large(self) -> bool:
@@ -81,8 +82,8 @@ class Counted:
     tokens: int
     price: Cost
     earlier: Earlier | None
-    others: tuple[Cost, ...] = ()
-    """What the same input costs at the further models."""
+    each: tuple[tuple[Model, Cost], ...] = ()
+    """What it costs at each of several models."""
 
 
 class Accounts:
@@ -96,6 +97,8 @@ class Accounts:
         self._known: Earlier | None = None
         self.to_send = Content("")
         """What sending costs at least, as the composer shows it."""
+        self.each: tuple[tuple[Model, Cost], ...] = ()
+        """The same for each of several models."""
 
     def read(self, session: Session) -> None:
         """Read the settled totals; raises StorageError."""
@@ -130,8 +133,9 @@ class Accounts:
         known = self._known if session.earlier else None
         if known is not None and (known.model, known.exact) != (session.model, self._services.counter.loaded):
             known = None
+        tips = tuple(tips_of(before, session.asked)) if session.others else ()
         return Sending(session, session.conversation, path, before, session.earlier, known, session.model, prompt,
-                       session.attachments, session.others)  # fmt: skip
+                       session.attachments, tips)  # fmt: skip
 
     def count(self, sending: Sending) -> Counted:
         """Count what a send would put in, history and attachments included; may run in another thread.
@@ -148,10 +152,24 @@ class Accounts:
             sending.attachments,
             earlier_tokens=earlier.tokens if earlier is not None else 0,
         )
+        each = [cost for tip in sending.tips for cost in self._at(tip, sending, earlier.tokens if earlier else 0)]
+        return Counted(tokens, price, earlier, tuple(each))
+
+    def _at(self, tip: Tip, sending: Sending, earlier_tokens: int) -> list[tuple[Model, Cost]]:
+        """Return what sending costs at the models of one tip, each of which goes on from the same answer."""
+        first, now = tip.models[0], self._services.clock.now()
+        tokens, _ = self._services.chat.estimate(
+            sending.conversation,
+            tip.path,
+            sending.prompt,
+            first,
+            sending.attachments,
+            earlier_tokens=earlier_tokens,
+            last=tip.completion,
+        )
         # not counted again for each vocabulary: they differ by less than the estimate does
-        used, now = CountedUsage(Usage(tokens, 0), "estimated", ("input_tokens",)), self._services.clock.now()
-        others = tuple(cost_of(used, model.price, now) for model in sending.others)
-        return Counted(tokens, price, earlier, others)
+        used = CountedUsage(Usage(tokens, 0), "estimated", ("input_tokens",))
+        return [(model, cost_of(used, model.price, now)) for model in tip.models]
 
     def _earlier(self, sending: Sending) -> Earlier:
         """Count what stands before the turns that were read: page by page, and only what is not known."""
@@ -188,13 +206,15 @@ class Accounts:
     def take(self, sending: Sending, counted: Counted) -> None:
         """Show what was counted from now on."""
         self._known = counted.earlier or self._known
+        self.each = ()
         self._tokens_in = counted.tokens
         count, price = counted.tokens, counted.price
         if not sending.prompt and not sending.path and not sending.attachments:
             self.to_send = styled("ready", "$fg2")
             return
-        if counted.others:
-            self.to_send = self._to_send_to_all(count, (price, *counted.others))
+        self.each = counted.each
+        if counted.each:
+            self.to_send = self._to_send_to_all(count, [cost for _, cost in counted.each])
             return
         shown = cost(price)
         least = "" if shown in ("$?", "free") or "<" in shown else f"{self._glyphs.at_least} "

@@ -1,15 +1,20 @@
 """Conversations as they are open on the screen: the path in view, the model, what is queued and half typed."""
 
+from collections.abc import Iterable, Sequence
 from concurrent.futures import Future
+from contextlib import suppress
 from dataclasses import field
+from random import SystemRandom
 
 from tui_chat.core.chat import Chat
+from tui_chat.core.columns import Column, columns_of, hidden_of, mates_of, path_through, tips_of
 from tui_chat.core.completion import Completion
 from tui_chat.core.conversation import Conversation, Turn
+from tui_chat.core.errors import ChatError
 from tui_chat.core.message import BlobPart
 from tui_chat.core.model import Model
 from tui_chat.core.ports import ModelCatalog, Store
-from tui_chat.core.record import entity
+from tui_chat.core.record import entity, record
 from tui_chat.core.usage import Usage
 from tui_chat.ui.streams import Streams
 
@@ -52,6 +57,10 @@ class Session:
     """The prompt as rewritten so far, while another conversation is in view."""
     unseen: str = ""
     """`done` or `failed` when an answer ended while another conversation was in view."""
+    blind: bool = False
+    """Names and prices of what is asked next are kept out of view until there is a vote."""
+    put_away: list["PutAway"] = field(default_factory=list)
+    """What was hidden, the last one at the end, to bring it back."""
 
     @property
     def asked(self) -> list[Model]:
@@ -75,8 +84,23 @@ class Session:
         return self.conversation.id if self.conversation.stored else None
 
     def before(self, turn: Turn) -> list[Turn]:
-        """Return the part of the path that stands before `turn`."""
-        return self.path[: self.path.index(turn)] if turn in self.path else list(self.path)
+        """Return the part of the path that stands before `turn`, or before one beside a turn of the path."""
+        through = path_through(self.path, turn)
+        return through[: through.index(turn)] if turn in through else list(self.path)
+
+    @property
+    def columns(self) -> list[Column]:
+        """The answers to the last prompt that stand side by side."""
+        return columns_of(self.path[-1]) if self.path else []
+
+
+@record
+class PutAway:
+    """Columns that were hidden at once, and who was asked before."""
+
+    completions: tuple[Completion, ...]
+    model: Model
+    others: tuple[Model, ...]
 
 
 class Sessions:
@@ -105,12 +129,27 @@ class Sessions:
         model = self._catalog.first(conversation.model, self._store.last_model(), scripted=True)
         session = Session(conversation, model, attachments=self._store.draft_attachments(conversation.id))
         self._read_end(session)
+        self._ask_columns(session)
         return session
+
+    def _ask_columns(self, session: Session) -> None:
+        """Ask the models again that stand side by side at the end, the one that was chosen first."""
+        columns = session.columns
+        if len(columns) < 2:
+            return
+        chosen = session.path[-1].chosen
+        names = [column.completion.model.name for column in columns if column.completion is not chosen]
+        models = []
+        for name in [*([chosen.model.name] if chosen is not None else []), *names]:
+            with suppress(ChatError):  # a provider that is configured no more
+                models.append(self._catalog.resolve(name))
+        if models:
+            session.model, session.others = models[0], tuple(models[1:])
 
     def _read_end(self, session: Session) -> None:
         """Read the last turns of the path, with the live ones of this process in place of their stored selves."""
         conversation = session.conversation
-        live = {running.turn.id: running.turn for running in self._streams.all}
+        live = {mate.id: mate for running in self._streams.all for mate in mates_of(running.turn)}
         page = self._store.page(conversation.id, conversation.tip_id, limit=PAGE)
         session.path, session.earlier = [live.get(turn.id, turn) for turn in page.turns], page.earlier
 
@@ -165,18 +204,42 @@ class Sessions:
         """Send a prompt and return its turn, under way; with `in_place_of` it is a branch beside that turn."""
         self.read_all(session)
         before = session.path if in_place_of is None else session.before(in_place_of)
-        turn = self._chat.start_turn(session.conversation, before, prompt, session.asked, attachments=attachments)
+        asked = session.asked
+        if blind := session.blind and len(asked) > 1:
+            SystemRandom().shuffle(asked)  # the order would tell who is who
+        tips = tips_of(before, asked)
+        turns = self._chat.start_turns(session.conversation, tips, prompt, attachments=attachments, blind=blind)
         if in_place_of is not None:
-            turn.siblings = (*(in_place_of.siblings or (in_place_of.id,)), turn.id)
-        session.path = [*before, turn]
-        for completion in turn.completions:
-            self._start(session, turn, completion)
+            beside = {mate.continues: mate for mate in mates_of(in_place_of)}
+            for each in turns:
+                older = beside.get(each.continues)
+                each.siblings = (*((older.siblings or (older.id,)) if older is not None else ()), each.id)
+        tip, turn = next(((tip, turn) for tip, turn in zip(tips, turns, strict=True) if tip.chosen))
+        session.path = [*tip.path, turn]
+        session.put_away.clear()
+        for each in turns:
+            for completion in each.completions:
+                self._start(session, each, completion)
         return turn
 
-    def again(self, session: Session, turn: Turn, model: Model, resumes: Completion | None = None) -> Completion:
-        """Ask the last prompt once more, or for the rest of a cut answer; return the new answer."""
+    def again(
+        self,
+        session: Session,
+        turn: Turn,
+        model: Model,
+        resumes: Completion | None = None,
+        *,
+        beside: bool = False,
+    ) -> Completion:
+        """Ask a prompt once more, or for the rest of a cut answer; return the new answer.
+
+        It takes the place of the one in view, or stands `beside` it.
+        """
         self.read_all(session)
+        before = [each for column in columns_of(turn) for each in column.tries if each.model.name != model.name]
         completion = self._chat.again(session.conversation, session.before(turn), turn, model, resumes)
+        if not beside and before:
+            self._hide(before)
         self._start(session, turn, completion)
         return completion
 
@@ -231,10 +294,63 @@ class Sessions:
         self._open.pop(conversation_id, None)
         return self._store.delete_conversation(conversation_id)
 
-    def choose(self, turn: Turn, completion: Completion) -> None:
-        """Make an answer the one that the next prompt goes on from."""
-        turn.chosen_id = completion.id
-        self._store.save_chosen(turn)
+    def choose(self, session: Session, turn: Turn, completion: Completion) -> None:
+        """Make an answer the one that the next prompt goes on from; the path leads through its turn then."""
+        if turn.chosen_id != completion.id:
+            turn.chosen_id = completion.id
+            self._store.save_chosen(turn)
+        if completion.hidden:
+            self._set_hidden([completion], hidden=False)
+        if session.path and turn is not session.path[-1] and turn in mates_of(session.path[-1]):
+            session.path = path_through(session.path, turn)
+            session.conversation.tip_id = turn.id
+            self._store.save_conversation(session.conversation)
+
+    def show_instead(self, session: Session, turn: Turn, completion: Completion) -> None:
+        """Put another answer in the place of those in view."""
+        self._hide([each for each in turn.completions if each.model.name != completion.model.name])
+        self.choose(session, turn, completion)
+
+    def put_away(self, session: Session, columns: Sequence[Column]) -> None:
+        """Hide columns, in a way that can be undone."""
+        completions = tuple(each for column in columns for each in column.tries if not each.hidden)
+        session.put_away.append(PutAway(completions, session.model, session.others))
+        self._hide(completions)
+
+    def bring_back(self, session: Session) -> bool:
+        """Undo what was hidden last; else show everything that is hidden of the last prompt; False when nothing is."""
+        if session.put_away:
+            last = session.put_away.pop()
+            session.model, session.others = last.model, last.others
+            self._set_hidden(last.completions, hidden=False)
+            return True
+        hidden = hidden_of(session.path[-1]) if session.path else []
+        self._set_hidden(hidden, hidden=False)
+        if hidden:
+            self._ask_columns(session)
+        return bool(hidden)
+
+    def _hide(self, completions: Iterable[Completion]) -> None:
+        self._set_hidden(completions, hidden=True)
+
+    def _set_hidden(self, completions: Iterable[Completion], *, hidden: bool) -> None:
+        changed = [each for each in completions if each.hidden is not hidden]
+        for each in changed:
+            each.hidden = hidden
+        if changed:
+            self._store.save_hidden(changed)
+
+    def reveal(self, turn: Turn) -> None:
+        """Show names and prices of a turn and its mates from now on."""
+        for mate in mates_of(turn):
+            if mate.blind:
+                mate.blind = False
+                self._store.save_blind(mate)
+
+    def vote(self, turn: Turn, winner: Completion | None) -> None:
+        """Keep which answer was the best, `None` for none of them, and show names and prices."""
+        self._store.save_vote(turn, winner)
+        self.reveal(turn)
 
     def discard(self, completion: Completion) -> None:
         """Leave an answer out of what is sent on, or take it back in."""

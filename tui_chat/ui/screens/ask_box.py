@@ -23,16 +23,16 @@ class AskBox(ModalScreen[bool]):
         Binding("escape", "dismiss(False)", "No", show=False),
     ]
 
-    def __init__(self, title: str, lines: Sequence[str], do: str = "") -> None:
+    def __init__(self, title: str, lines: Sequence[str], do: str = "", leave: str = "back") -> None:
         super().__init__()
-        self._title, self._lines, self._do = title, lines, do
+        self._title, self._lines, self._do, self._leave = title, lines, do, leave
 
     def compose(self) -> ComposeResult:
         with VerticalScroll(classes="box"):
             yield Static(text(self._title, "b $fg"), markup=False, classes="title")
             for line in self._lines:
                 yield Static(text(line, "$fg2"), markup=False)
-            keys = [("enter", self._do), ("esc", "back")] if self._do else [("esc", "back")]
+            keys = [("enter", self._do), ("esc", self._leave)] if self._do else [("esc", self._leave)]
             yield Static(styled(""), markup=False)
             yield Static(hints(keys), markup=False)
 
@@ -42,6 +42,15 @@ class AskBox(ModalScreen[bool]):
     def action_answer(self) -> None:
         """Take Enter as a yes, where there is a question."""
         _ = self.dismiss(bool(self._do))
+
+
+def stop_others_box(running: int) -> AskBox:
+    """Return the question whether the answers that were not kept are to be stopped."""
+    others = "The other answer runs on" if running == 1 else f"The other {running} answers run on"
+    lines = [
+        f"{others} and cost money. What you say now holds from here on; [ui] keep_stops in config.toml changes it."
+    ]
+    return AskBox("Stop the others?", lines, "stop them", "let them run")
 
 
 def excess_box(over: Excess, model: Model) -> AskBox:

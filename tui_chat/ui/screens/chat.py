@@ -36,8 +36,13 @@ from tui_chat.ui.widgets.footer import StatusFooter
 from tui_chat.ui.widgets.row import styled
 from tui_chat.ui.widgets.sidebar import Sidebar
 
+LEAST_COLUMN = 29
+"""Cells of a column; see `transcript/look.py`, which is not loaded before there is a turn."""
+
 _METER_S = 0.1
 _DOUBLE_S = 0.4
+_ALL_S = 1.0
+"""Within this time after a stop another one stops every answer of the conversation."""
 
 
 @record
@@ -181,7 +186,20 @@ class ChatScreen(Screen[None]):
         self._status_stale = True
         self._frames.request()
 
+    def _make_room(self) -> None:
+        """Give answers side by side the whole width; the sidebar's too where they would be too narrow beside it."""
+        count, width = self.pane.columns, self.size.width - 1
+        beside = (
+            0
+            if self._sidebar.has_class("over")
+            else int(self._sidebar.styles.width.value if self._sidebar.styles.width else 0)
+        )
+        crowded = count > 1 and width // count >= LEAST_COLUMN > (width - beside) // count
+        self.set_class(count > 1, "-columns")
+        self.set_class(crowded, "-crowded")
+
     def _draw_status(self) -> None:
+        self._make_room()
         pane, session, view = self.pane, self.pane.session, self.pane.view
         running = [r.completion for r in self._streams.all]
         here = [r.completion for r in self._streams.in_conversation(session.conversation.id)]
@@ -194,6 +212,8 @@ class ChatScreen(Screen[None]):
             has_code=view is not None and view.has_code,
             branches=view is not None and len(view.turn.siblings) > 1,
             answers=view is not None and len(view.turn.completions) > 1,
+            columns=bool(pane.columns),
+            blind=pane.columns > 0 and pane.comparing.blind,
         )
         today = self._accounts.today(running)
         note = styled("no key needed: play money" if session.model.scripted else "", "$fg2")
@@ -212,7 +232,7 @@ class ChatScreen(Screen[None]):
     @property
     def _small(self) -> bool:
         """The sidebar is hidden, or an overlay."""
-        return self.has_class("-narrow") or self.has_class("-tiny")
+        return self.has_class("-narrow") or self.has_class("-tiny") or self.has_class("-crowded")
 
     def _place(self) -> str:
         if self._picking:
@@ -363,7 +383,7 @@ class ChatScreen(Screen[None]):
             self._leave_sidebar()
         elif self.selections:
             self.clear_selection()
-        elif self.pane.stop():
+        elif (monotonic() - self._stopped_at_s < _ALL_S and self.pane.stop_all()) or self.pane.stop():
             self._stopped_at_s = monotonic()
         elif monotonic() - self._stopped_at_s > _DOUBLE_S:  # a second Esc out of habit must not undo what the first did
             self.pane.close_topmost()
@@ -375,8 +395,10 @@ class ChatScreen(Screen[None]):
         selected = prompt.selected_text if prompt.has_focus else self.get_selected_text()
         if selected:
             self.pane.copy(selected)
-        elif self.pane.stop():
+        elif monotonic() - self._stopped_at_s < _ALL_S and self.pane.stop_all():
             return
+        elif self.pane.stop():
+            self._stopped_at_s = monotonic()
         elif prompt.text:
             prompt.action_select_all()
             prompt.replace("", *prompt.selection)  # ctrl+z brings it back
@@ -463,11 +485,17 @@ class ChatScreen(Screen[None]):
     async def action_pick_model(self) -> None:
         await self._pick_models(comparing=bool(self.pane.session.others))
 
+    @on(ConversationPane.ModelsWanted)
+    async def _models_wanted(self, event: ConversationPane.ModelsWanted) -> None:
+        event.stop()
+        await self._pick_models(comparing=True, adding=True)
+
     async def action_compare(self) -> None:
         """Choose several models for the next prompt, beginning with those of the last time."""
         await self._pick_models(comparing=True)
 
-    async def _pick_models(self, *, comparing: bool) -> None:
+    async def _pick_models(self, *, comparing: bool, adding: bool = False) -> None:
+        """Let the user choose who is asked: next, or with `adding` also what was asked already."""
         from tui_chat.ui.screens.model_picker import ModelPicker
 
         session, focused = self.pane.session, self.focused
@@ -479,10 +507,12 @@ class ChatScreen(Screen[None]):
             unusable = next((model for model in models or () if model.missing is not None), None)
             if unusable is not None:
                 self._offer_key(unusable)
+            elif models and adding:
+                self.call_later(self.pane.add_models, models)
             elif models:
                 self.pane.use_models(models)
 
-        chosen = [session.model, *session.others]
+        chosen = [] if adding else [session.model, *session.others]
         if comparing and len(chosen) == 1:
             chosen = list(self._services.catalog.compare_models()) or chosen
         picker = ModelPicker(

@@ -19,17 +19,21 @@ from textual.message import Message
 from textual.timer import Timer
 from textual.widget import Widget
 
+from tui_chat.core.columns import mates_of
 from tui_chat.core.completion import Completion, State
 from tui_chat.core.context import joined_text
 from tui_chat.core.conversation import Turn
 from tui_chat.core.errors import ChatError
+from tui_chat.core.format import cost as cost_text
 from tui_chat.core.keymap import keys_of, letter_of
 from tui_chat.core.message import BlobPart
 from tui_chat.core.model import Model, Params
+from tui_chat.core.safe_text import one_line
 from tui_chat.core.services import Services
 from tui_chat.ui import clipboard
 from tui_chat.ui.accounts import Accounts
 from tui_chat.ui.browser import has_browser
+from tui_chat.ui.comparing import Comparing
 from tui_chat.ui.estimates import PAUSE_S, Estimates
 from tui_chat.ui.sessions import PAGE, Session, Sessions
 from tui_chat.ui.streams import Streams
@@ -79,7 +83,20 @@ class ConversationPane(CoveredVertical):
         binding("answer.keep", "keep_answer"),
         binding("reasoning.toggle", "toggle_reasoning"),
         binding("answer.cost", "show_cost"),
+        binding("compare.hide", "hide_column"),
+        binding("compare.undo", "bring_back"),
+        binding("compare.add", "add_models"),
+        binding("compare.zoom", "zoom"),
+        binding("compare.apart", "scroll_apart"),
+        binding("compare.difference", "show_difference"),
+        binding("compare.copy", "copy_table"),
+        binding("compare.blind", "toggle_blind"),
+        binding("compare.vote", "vote"),
+        binding("compare.tie", "vote(True)"),
     ]
+
+    class ModelsWanted(Message):
+        """Further models are to be asked the prompt under the cursor."""
 
     class Changed(Message):
         """What the sidebar or the footer show may be out of date."""
@@ -108,6 +125,7 @@ class ConversationPane(CoveredVertical):
         """Nothing was ever asked."""
         self.chosen_by_hand = False
         """The user said which model the next prompt goes to."""
+        self.comparing = Comparing(self, sessions, streams, services.store, services.catalog, services.settings, keys)
         self._draft_timer: Timer | None = None
         self._headline = Headline()
         self._transcript: Transcript | None = None
@@ -186,8 +204,13 @@ class ConversationPane(CoveredVertical):
         self.chosen_by_hand = True
         self.session.model, *others = models
         self.session.others = tuple(others)
+        self.models_changed()
+
+    def models_changed(self) -> None:
+        """Others are asked next."""
         self.show_empty()
         self.plan_estimate(0.0)
+        self.post_message(self.Changed())
 
     def show_found(self) -> None:
         """Show what there is by now; the mark stays where the user put it, and never moves under somebody who types."""
@@ -254,6 +277,11 @@ class ConversationPane(CoveredVertical):
         return self.view.completion if self.view is not None else None
 
     @property
+    def columns(self) -> int:
+        """How many answers stand side by side near the end; 0 where each has all the room."""
+        return self._transcript.widest if self._transcript is not None and self._transcript.display else 0
+
+    @property
     def _turn(self) -> Turn | None:
         return self.view.turn if self.view is not None else None
 
@@ -298,12 +326,19 @@ class ConversationPane(CoveredVertical):
         first = text(session.model.short_name, "$fg2")
         if not session.others:
             return first
+        blind = joined("   ", styled("blind", "$stop")) if session.blind else Content("")
         names = text(", ".join(model.short_name for model in session.asked), "$fg2")
-        room = max(8, self._composer.size.width - self._accounts.to_send.cell_length - 4)
+        room = max(8, self._composer.size.width - self._accounts.to_send.cell_length - 4) - blind.cell_length
+        priced = [
+            styled(f"{one_line(model.short_name, 60)} {cost_text(cost)}", "$fg2") for model, cost in self._accounts.each
+        ]
+        prices = Content("   ").join(priced)
+        if priced and prices.cell_length <= room and not session.blind:
+            return prices
         if names.cell_length <= room:
-            return names
+            return joined(names, blind)
         more = styled(f" +{len(session.others)}", "$fg2")
-        return joined(first.truncate(room - more.cell_length, ellipsis=True), more)
+        return joined(first.truncate(room - more.cell_length, ellipsis=True), more, blind)
 
     def say(self, words: str, for_s: float = 4) -> None:
         """Say something in passing; it takes the place of what was said before."""
@@ -533,7 +568,7 @@ class ConversationPane(CoveredVertical):
         self.newcomer = False
         self.show_empty()
         self._show_queue()
-        if len(self.session.path) > 1:
+        if len(self.session.path) > 1 and not turn.mates:
             previous = self.session.path[-2]
             continued = previous.completion(turn.continues)
             if continued is not None:  # a failed answer was in view, an earlier one is what goes on
@@ -594,12 +629,24 @@ class ConversationPane(CoveredVertical):
 
     # stopping
 
+    def stop_all(self) -> bool:
+        """Stop every answer of this conversation; False when nothing runs."""
+        here = self._streams.in_conversation(self.session.conversation.id)
+        stopped = [self._streams.cancel(running.completion) for running in here]
+        return any(stopped)
+
     def stop(self) -> bool:
-        """Stop the answer under the cursor, else the newest of this conversation; False when nothing runs."""
+        """Stop the answer under the cursor, else the newest of this conversation; False when nothing runs.
+
+        Beside an answer that ended, those in the other columns are stopped by a second stroke only.
+        """
         cursor = self.cursor
         stopped = cursor is not None and self._streams.cancel(cursor)
+        here = self._streams.in_conversation(self.session.conversation.id)
+        if not stopped and here and any(column.completion.running for column in self.comparing.here):
+            self.say("This one has ended; once more stops the others.")
+            return True
         if not stopped:
-            here = self._streams.in_conversation(self.session.conversation.id)
             stopped = bool(here) and self._streams.cancel(here[-1].completion)
         if stopped and not self.prompt.text and not self.transcript.has_focus:
             self._focus(self.transcript)
@@ -616,7 +663,7 @@ class ConversationPane(CoveredVertical):
             self.post_message(self.Changed())
         elif self.session.attachments:
             self._set_attachments(())
-        else:
+        elif self._transcript is None or not self.comparing.unzoom():
             self._focus(self.prompt)
 
     # the answer under the cursor
@@ -637,11 +684,16 @@ class ConversationPane(CoveredVertical):
     async def action_answer_again(self) -> None:
         """Ask the same prompt once more: a second answer to the last turn, a branch at an earlier one."""
         turn, session, cursor = self._turn, self.session, self.cursor
-        if turn is None or (cursor is not None and cursor.retry_now()):
+        if turn is None or cursor is None or cursor.retry_now():
             return
-        if self._busy:
+        if self.comparing.here:
+            if cursor.running:
+                self.say(_BUSY)
+            else:
+                await self._another(turn, self._as_known_now(cursor.model), beside=True)
+        elif self._busy:
             self.say(_BUSY)
-        elif turn is session.path[-1]:
+        elif turn in mates_of(session.path[-1]):
             await self._another(turn, session.model)
         else:
             sent = self._sessions.send(session, turn.prompt, turn.attachments, in_place_of=turn)
@@ -651,21 +703,28 @@ class ConversationPane(CoveredVertical):
         """Go on where this answer was cut."""
         turn, cursor = self._turn, self.cursor
         cut = cursor is not None and cursor.finish_reason in _CUT and bool(cursor.text_log)
-        if turn is None or cursor is None or not cut or turn is not self.session.path[-1]:
+        if turn is None or cursor is None or not cut or turn not in mates_of(self.session.path[-1]):
             self.say("Only the last answer can be continued, and only where it was cut.")
-        elif self._busy:
+        elif self._busy and not self.comparing.here:
             self.say(_BUSY)
         else:
-            await self._another(turn, cursor.model, resumes=cursor)
+            model = self._as_known_now(cursor.model)
+            await self._another(turn, model, resumes=cursor, beside=bool(self.comparing.here))
 
-    async def _another(self, turn: Turn, model: Model, resumes: Completion | None = None) -> None:
-        completion = self._sessions.again(self.session, turn, model, resumes)
-        self.transcript.show_answer(turn, completion)
+    async def _another(
+        self, turn: Turn, model: Model, resumes: Completion | None = None, *, beside: bool = False
+    ) -> None:
+        completion = self._sessions.again(self.session, turn, model, resumes, beside=beside)
+        self._sessions.choose(self.session, turn, completion)
+        self.transcript.show_anew(self.session.path, turn, completion)
         self.transcript.follow()
         self.post_message(self.Changed(conversations=True))
 
     async def action_other_answer(self, step: int) -> None:
         """Show the answer before or after this one to the same prompt."""
+        if self._transcript is None or self.comparing.move(step):
+            self.plan_estimate(0.0)
+            return
         turn, cursor = self._turn, self.cursor
         if turn is None or cursor is None or len(turn.completions) < 2:
             return
@@ -673,9 +732,76 @@ class ConversationPane(CoveredVertical):
             self.say("Later turns go on from this answer; e on its prompt starts a branch.")
             return
         to = turn.completions[(turn.completions.index(cursor) + step) % len(turn.completions)]
-        self._sessions.choose(turn, to)
+        self._sessions.show_instead(self.session, turn, to)
         self.transcript.show_answer(turn, to)
         self.plan_estimate(0.0)
+
+    def on_transcript_column_chosen(self, event: "Transcript.ColumnChosen") -> None:
+        event.stop()
+        self.comparing.chosen(event.completion)
+        self.plan_estimate(0.0)
+
+    # answers side by side
+
+    def action_hide_column(self) -> None:
+        self.comparing.hide()
+
+    def action_bring_back(self) -> None:
+        self.comparing.undo()
+
+    def action_zoom(self) -> None:
+        """Give one of several answers all the room, or show all of them side by side."""
+        self.comparing.zoom()
+
+    def action_scroll_apart(self) -> None:
+        self.comparing.scroll_apart()
+
+    def action_toggle_blind(self) -> None:
+        self.comparing.toggle_blind()
+
+    def action_vote(self, tie: bool = False) -> None:  # noqa: FBT001, FBT002  the form of a binding's action
+        """Vote for the answer under the cursor, or for none."""
+        self.comparing.vote(tie=tie)
+
+    def action_add_models(self) -> None:
+        """Choose further models for the prompt under the cursor."""
+        if self._turn is not None:
+            self.post_message(self.ModelsWanted())
+
+    async def add_models(self, models: Sequence[Model]) -> None:
+        """Ask further models the prompt under the cursor, beside those that answered it."""
+        turn = self._turn
+        if turn is None:
+            return
+        at_the_end = turn in mates_of(self.session.path[-1])
+        for model in models:
+            completion = self._sessions.again(self.session, turn, model, beside=True)
+            if at_the_end and model.name not in {each.name for each in self.session.asked}:
+                self.session.others = (*self.session.others, model)
+            self.transcript.show_anew(self.session.path, turn, completion)
+            self.transcript.spread()
+        self.transcript.follow()
+        self.post_message(self.Changed(conversations=True))
+
+    def action_copy_table(self) -> None:
+        """Copy the table of all answers to one prompt."""
+        table = self.comparing.table()
+        if table is not None:
+            self.copy(table)
+        else:
+            self.say("There is no table: one answer stands alone, and blind ones wait for a vote.")
+
+    async def action_show_difference(self) -> None:
+        """Hold two of several answers against each other."""
+        pair = self.comparing.pair()
+        if pair is None:
+            self.say("There is one answer here; + asks another model.")
+            return
+        from tui_chat.ui.screens.difference_box import DifferenceBox
+
+        left_turn, left, right_turn, right = pair
+        texts = joined_text(left_turn, left), joined_text(right_turn, right)
+        await self.app.push_screen(DifferenceBox(left, right, *texts, self._glyphs, self.copy))
 
     def action_discard_answer(self) -> None:
         """Leave this answer out of what is sent on, or take it back in."""
@@ -706,8 +832,21 @@ class ConversationPane(CoveredVertical):
         cursor = self.cursor
         if cursor is not None and cursor.state is State.PAUSED:
             self._streams.go_on(cursor)
-        else:
-            self._focus(self.prompt)
+            return
+        if self.comparing.blind:
+            self.comparing.vote()
+            return
+        self.comparing.keep(self._ask_to_stop)
+        self._focus(self.prompt)
+
+    def _ask_to_stop(self, running: int, answered: Callable[[bool], None]) -> None:
+        """Ask whether the answers that were not kept are to be stopped."""
+        from tui_chat.ui.screens.ask_box import stop_others_box
+
+        def closed(stops: bool | None) -> None:  # noqa: FBT001  Textual's signature
+            answered(bool(stops))
+
+        _ = self.app.push_screen(stop_others_box(running), closed)
 
     def action_toggle_reasoning(self) -> None:
         if (view := self.view) is not None:

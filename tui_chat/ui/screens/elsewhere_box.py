@@ -28,7 +28,6 @@ from tui_chat.core.elsewhere import (
     brought_up_to_date,
     charge_of,
     compared,
-    ratio_text,
     real,
     repriced,
     spent_on,
@@ -37,6 +36,7 @@ from tui_chat.core.elsewhere import (
 )
 from tui_chat.core.errors import ChatError
 from tui_chat.core.format import Spent, amount, tokens, total
+from tui_chat.core.format import ratio as ratio_text
 from tui_chat.core.model import Model
 from tui_chat.core.pricing import Charge, Price
 from tui_chat.core.record import record

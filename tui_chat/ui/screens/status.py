@@ -34,6 +34,10 @@ class Situation:
     """Its prompt has branches beside it."""
     answers: bool = False
     """There are other answers to its prompt."""
+    columns: bool = False
+    """They stand side by side."""
+    blind: bool = False
+    """Their names and prices are hidden until there is a vote."""
 
 
 def footer_keys(now: Situation, overrides: dict[str, str]) -> list[tuple[str, str]]:
@@ -61,12 +65,13 @@ def footer_keys(now: Situation, overrides: dict[str, str]) -> list[tuple[str, st
     if now.cursor is not None and now.cursor.state is State.PAUSED and not now.has_text:
         return [key("prompt.send", "go on"), stop, commands]
     keys = [stop] if now.running else []
+    column = [("alt+←→", "column")] if now.columns else []
     send = "queue" if now.running else "send branch" if now.editing else "send"
     keys.append(key("prompt.send", send))
     if now.editing:
         keys.append(("esc", "keep the old"))
     more = [key("chat.new", "new"), key("app.quit", "quit"), key("app.help", "help"), key("prompt.newline", "new line")]
-    return [*keys, model, commands, *more]
+    return [*keys, *column, model, commands, *more]
 
 
 def _answer_keys(now: Situation, keymap: dict[str, str]) -> list[tuple[str, str]]:
@@ -76,6 +81,14 @@ def _answer_keys(now: Situation, keymap: dict[str, str]) -> list[tuple[str, str]
     cursor = now.cursor
     if cursor is None:
         return []
+    column = [("alt+←→", "column"), key("compare.zoom", "zoom")]
+    if now.columns and now.blind:
+        return [] if cursor.running else [key("compare.vote", "vote for this"), key("compare.tie", "tie"), *column]
+    if now.columns:
+        keep = [key("answer.keep", "keep"), *column, key("compare.hide", "hide"), key("compare.add", "add")]
+        return (
+            keep if cursor.running else [*keep, key("compare.difference", "difference"), key("answer.again", "again")]
+        )
     if cursor.running:
         return [key("answer.copy", "copy")]
     more = [("[ ]", "branches")] if now.branches else []

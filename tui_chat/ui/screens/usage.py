@@ -1,14 +1,16 @@
 """What was spent, over the chat: today and this month, the last thirty days as bars, and a table by what is chosen.
 
+Last of what can be chosen are the votes: how the models stand by them, and what their answers cost.
+
 Everything comes from the ledger, read in a thread and shown when it is there; nothing here counts by itself. What has
 no room is left out in a fixed order: first the air, then the bars, then columns; money stays to the last.
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from decimal import Decimal
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 from rich.segment import Segment
 from textual import events
@@ -38,12 +40,21 @@ from tui_chat.core.usage_report import (
     saved_text,
     tokens_text,
 )
+from tui_chat.ui.screens.votes_table import VoteColumns, Votes, read_votes, remarks
 from tui_chat.ui.theme import ASCII, Glyphs
 from tui_chat.ui.widgets.bars import thin, upright
 from tui_chat.ui.widgets.bindings import binding
 from tui_chat.ui.widgets.row import fit, hints, joined, row, styled, text
 
-_WORDS: dict[By, str] = {"day": "day", "model": "model", "conversation": "chat", "provider": "provider"}
+View = By | Literal["votes"]
+_VIEWS: tuple[View, ...] = (*GROUPINGS, "votes")
+_WORDS: dict[View, str] = {
+    "day": "day",
+    "model": "model",
+    "conversation": "chat",
+    "provider": "provider",
+    "votes": "votes",
+}
 _DAYS = 30
 _SIDEBAR = ((160, 38), (100, 28), (0, 0))
 """From which width of the screen on: cells of the list of conversations, which stays in view."""
@@ -152,19 +163,18 @@ class _Rows(ScrollView, can_focus=False):
 
     def __init__(self) -> None:
         super().__init__(id="rows")
-        self._columns: Columns | None = None
-        self._rows: Sequence[Cells] = ()
+        self._count = 0
+        self._draw: Callable[[int], Content] = lambda _: Content("")
 
-    def show(self, rows: Sequence[Cells], columns: "Columns") -> None:
-        self._rows, self._columns = rows, columns
-        self.virtual_size = Size(1, len(rows))
+    def show(self, count: int, draw: Callable[[int], Content]) -> None:
+        """Show so many rows; `draw` returns the one at a place."""
+        self._count, self._draw = count, draw
+        self.virtual_size = Size(1, count)
         self.refresh()
 
     def render_line(self, y: int) -> Strip:
         at, width = y + self.scroll_offset.y, self.scrollable_content_region.width
-        drawn = (
-            self._columns.draw(self._rows[at]) if self._columns is not None and at < len(self._rows) else Content("")
-        )
+        drawn = self._draw(at) if at < self._count else Content("")
         pieces = fit(drawn, width).render(self.visual_style, end="", parse_style=self._get_style)
         return Strip([Segment(piece, style.rich_style) for piece, style in pieces], width)
 
@@ -304,9 +314,10 @@ class UsageScreen(ModalScreen[None]):
         super().__init__()
         self._usage, self._clock, self._glyphs, self._own = usage, clock, glyphs, own
         self._limits, self._beside = limits, beside
-        self._by: By = "day"
+        self._view: View = "day"
         self._all_time = False
         self._report: Report | None = None
+        self._votes: Votes | None = None
         self._wrong = ""
         """Why nothing could be read."""
         self._head, self._top, self._chart = _Lines("head"), _Lines("top"), _Lines("chart")
@@ -329,7 +340,7 @@ class UsageScreen(ModalScreen[None]):
 
     def action_group(self, step: int) -> None:
         """Add up by the next thing."""
-        self._by = GROUPINGS[(GROUPINGS.index(self._by) + step) % len(GROUPINGS)]
+        self._view = _after(self._view, step)
         self._rows.scroll_to(y=0, animate=False)
         self._draw()
         self.read()
@@ -358,7 +369,15 @@ class UsageScreen(ModalScreen[None]):
 
     def read(self) -> None:
         """Read the ledger again, in a thread; what is shown stays until that is done."""
-        self.run_worker(self._read(self._by, all_time=self._all_time), group="usage", exclusive=True)
+        reading = self._read_votes() if self._view == "votes" else self._read(self._view, all_time=self._all_time)
+        self.run_worker(reading, group="usage", exclusive=True)
+
+    async def _read_votes(self) -> None:
+        try:
+            self._votes, self._wrong = await asyncio.to_thread(read_votes, self._usage, self._glyphs), ""
+        except ChatError as failed:
+            self._wrong = failed.message
+        self._draw()
 
     async def _read(self, by: By, *, all_time: bool) -> None:
         try:
@@ -398,6 +417,9 @@ class UsageScreen(ModalScreen[None]):
     def _draw_page(self, width: int, height: int) -> None:
         report = self._report
         self._head.show([self._tabs(width)])
+        if self._view == "votes":
+            self._draw_votes(width, height)
+            return
         blocks = (self._chart, self._heading, self._total)
         if report is None or report.empty:
             self._top.show(self._nothing(read=report is not None))
@@ -431,16 +453,48 @@ class UsageScreen(ModalScreen[None]):
         self._rows.display = bool(report.rows)
         free = height - taken - len(top) - len(chart)
         self._rows.styles.height = max(1, min(len(report.rows), free))
-        self._rows.show(report.rows, columns)
+        self._rows.show(len(report.rows), lambda at: columns.draw(report.rows[at]))
         self._total.show(total)
+
+    def _draw_votes(self, width: int, height: int) -> None:
+        votes = self._votes
+        self._chart.show([])
+        if votes is None or not votes.rows:
+            self._top.show(self._no_votes(read=votes is not None))
+            self._heading.show([])
+            self._total.show([])
+            self._rows.display = False
+            return
+        columns = VoteColumns.within(width, votes.rows, self._glyphs)
+        airy, lined = height >= 20, height >= 14
+        count = styled(f"{votes.count:,} vote{'' if votes.count == 1 else 's'}", "b $fg")
+        top = [Content(""), count, Content("")] if airy else []
+        below = [Content(""), *remarks(votes, columns)] if airy else []
+        if self._wrong:
+            below.append(text(self._wrong, "$fail"))
+        heading = [columns.heading(), *([columns.rule()] if lined else [])]
+        self._top.show(top)
+        self._heading.show(heading)
+        free = height - 2 - len(top) - len(heading) - len(below)
+        self._rows.display = True
+        self._rows.styles.height = max(1, min(len(votes.rows), free))
+        self._rows.show(len(votes.rows), lambda at: columns.draw(votes.rows[at]))
+        self._total.show(below)
+
+    def _no_votes(self, *, read: bool) -> list[Content]:
+        if self._wrong:
+            return [Content(""), text(self._wrong, "$fail")]
+        if not read:
+            return []
+        return [Content(""), styled("No votes yet: ask several models at once and say which answer is best.", "$fg")]
 
     def _tabs(self, width: int) -> Content:
         """Return the head: what this is, and by what it is added up."""
         gap = "  " if width >= 40 else " "
-        words = [styled(word, "b $fg" if by == self._by else "$fg2") for by, word in _WORDS.items()]
+        words = [styled(word, "b $fg" if view == self._view else "$fg2") for view, word in _WORDS.items()]
         tabs = Content(gap).join(words)
         if tabs.cell_length > width:
-            tabs = styled(_WORDS[self._by], "b $fg")
+            tabs = styled(_WORDS[self._view], "b $fg")
         title = styled("Usage", "b $fg") if width >= tabs.cell_length + 7 else Content("")
         return row(title, tabs, width)
 
@@ -504,18 +558,20 @@ class UsageScreen(ModalScreen[None]):
         return [*lines, Content("")]
 
     def _hints(self, width: int) -> Content:
-        after = GROUPINGS[(GROUPINGS.index(self._by) + 1) % len(GROUPINGS)]
-        pairs = [
-            ("tab", f"by {_WORDS[after]}"),
-            ("esc", "back"),
-            ("p", "this month" if self._all_time else "all time"),
-            ("^p", "commands"),
-        ]
-        if self._report is not None and self._report.empty:
-            pairs = [("esc", "back"), ("^p", "commands")]
+        after = _after(self._view, 1)
+        pairs = [("tab", _WORDS[after] if after == "votes" else f"by {_WORDS[after]}"), ("esc", "back")]
+        if self._view != "votes":
+            pairs.append(("p", "this month" if self._all_time else "all time"))
+            if self._report is not None and self._report.empty:
+                pairs = [("esc", "back")]
+        pairs.append(("^p", "commands"))
         while len(pairs) > 1 and hints(pairs).cell_length > width:
             pairs.pop()
         return hints(pairs)
+
+
+def _after(view: View, step: int) -> View:
+    return _VIEWS[(_VIEWS.index(view) + step) % len(_VIEWS)]
 
 
 def _beside(line: Content, remark: str, width: int) -> Content:

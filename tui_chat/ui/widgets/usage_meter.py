@@ -18,6 +18,7 @@ _COLOUR = {
     State.THINKING: "$run",
     State.STREAMING: "$run",
     State.RETRY: "$stop",
+    State.QUEUED: "$stop",
     State.PAUSED: "$stop",
     State.STOPPED: "$stop",
     State.BUDGET: "$stop",
@@ -47,6 +48,7 @@ def glyph(state: State, glyphs: Glyphs) -> Content:
     shape = {
         State.WAITING: glyphs.waiting,
         State.RETRY: glyphs.waiting,
+        State.QUEUED: glyphs.waiting,
         State.THINKING: glyphs.thinking,
         State.STREAMING: glyphs.streaming,
         State.PAUSED: glyphs.budget,
@@ -55,6 +57,11 @@ def glyph(state: State, glyphs: Glyphs) -> Content:
         State.FAILED: glyphs.failed,
     }.get(state, glyphs.done)
     return styled(shape, _COLOUR[state])
+
+
+def state_word(state: State) -> tuple[str, str]:
+    """Return the word for a state where every answer has one, and its colour."""
+    return _WORD.get(state) or state.value, _COLOUR[state]
 
 
 def cost_of(completion: Completion) -> str:
@@ -71,7 +78,8 @@ def slots(completion: Completion, now_s: float) -> Slots:
     state = completion.state
     elsewhere = not completion.running and completion.finish_reason is None
     word = "elsewhere" if elsewhere else _WORD.get(state, state.value)
-    if state is State.RETRY or (state is State.FAILED and not completion.text_log and not completion.output_tokens):
+    came_to_nothing = state is State.FAILED and not completion.text_log and not completion.output_tokens
+    if came_to_nothing or state in (State.RETRY, State.QUEUED):
         return Slots(word, "", "", "", cost_of(completion))
     count = completion.output_tokens
     rate = completion.rate(now_s)

@@ -26,17 +26,23 @@ _ENDINGS = {
 }
 
 
-def foot_lines(completion: Completion, glyphs: Glyphs, keymap: dict[str, str], *, under_cursor: bool) -> list[Content]:
+def foot_lines(
+    completion: Completion, glyphs: Glyphs, keymap: dict[str, str], *, under_cursor: bool, blind: bool = False
+) -> list[Content]:
     """Return the lines below the text of an answer; none for an answer that simply ended.
 
-    `keymap` holds the user's own keys by binding id.
+    `keymap` holds the user's own keys by binding id. `blind` leaves out whatever names a model or a price.
     """
-    lines = _status(completion, glyphs)
-    lines += [text(f"warning: {warning}", "$stop") for warning in completion.warnings]
+    if blind and not completion.running:
+        state = completion.state
+        lines = [styled(state.value, "$stop")] if state in (State.STOPPED, State.BUDGET, State.FAILED) else []
+    else:
+        lines = _status(completion, glyphs)
+        lines += [text(f"warning: {warning}", "$stop") for warning in completion.warnings]
     if completion.discarded:
         lines.append(joined(styled(glyphs.dash, "$fg2"), styled(" left out: not sent on", "$fg2")))
     keys = _keys(completion, keymap)
-    if keys and (under_cursor or completion.state in (State.PAUSED, State.RETRY)):
+    if keys and (under_cursor or completion.state in (State.PAUSED, State.RETRY, State.QUEUED)):
         lines.append(hints(keys, f"  {glyphs.dot}  "))
     return lines
 
@@ -46,6 +52,8 @@ def _status(completion: Completion, glyphs: Glyphs) -> list[Content]:
     match state:
         case State.RETRY:
             return _retry(completion, glyphs)
+        case State.QUEUED:
+            return _queued(completion, glyphs)
         case State.PAUSED:
             return [
                 joined(
@@ -115,16 +123,36 @@ def _retry(completion: Completion, glyphs: Glyphs) -> list[Content]:
     left = max(0.0, (completion.waiting_until_s or 0) - monotonic())
     full = round(_GAUGE * (1 - left / waiting.wait_s)) if waiting.wait_s > 0 else _GAUGE
     full = max(0, min(_GAUGE, full))
-    clock = f"{int(left + 0.99) // 60}:{int(left + 0.99) % 60:02}"
     return [
         joined(text(waiting.message), styled(f" ({waiting.reason})", "$fg2")),
         joined(
             styled(glyphs.gauge * full, "$stop"),
             styled(glyphs.track * (_GAUGE - full), "$rule"),
-            styled(f"  {clock}", "b $fg"),
+            styled(f"  {_clock(left)}", "b $fg"),
             styled(f" until try {waiting.attempt} of {waiting.attempts}", "$fg2"),
         ),
     ]
+
+
+def _queued(completion: Completion, glyphs: Glyphs) -> list[Content]:
+    queued = completion.queued
+    if queued is None:
+        return []
+    left = max(0.0, (completion.queued_until_s or 0) - monotonic())
+    before = f"   {queued.before} before it" if queued.before else ""
+    return [
+        joined(
+            styled(f"{glyphs.waiting} {State.QUEUED.value}", "$stop"),
+            styled(f"   {_clock(left)}", "b $fg"),
+            styled(f" until {queued.reason}{before}", "$fg2"),
+        )
+    ]
+
+
+def _clock(seconds: float) -> str:
+    """Return a countdown: `0:12`."""
+    whole = int(seconds + 0.99)
+    return f"{whole // 60}:{whole % 60:02}"
 
 
 def _keys(completion: Completion, keymap: dict[str, str]) -> list[tuple[str, str]]:
@@ -139,6 +167,8 @@ def _keys(completion: Completion, keymap: dict[str, str]) -> list[tuple[str, str
         case State.RETRY:
             now = shown(keys_of("answer.again", keymap)), "now"  # the key that works from the prompt too
             return [key("chat.cancel", "give up"), now, key("model.pick", "other model")]
+        case State.QUEUED:
+            return [key("chat.cancel", "leave the queue"), key("model.pick", "other model")]
         case State.STOPPED | State.BUDGET:
             more = [key("answer.continue", "continue")] if completion.text_log else []
             return [key("prompt.edit", "edit and retry"), key("answer.again", "again"), discard, *more]

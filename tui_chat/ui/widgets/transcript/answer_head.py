@@ -1,4 +1,4 @@
-"""The first line of an answer: the model's name at the left, its meter at the right."""
+"""The head of an answer: the model's name and its meter, on one line, or on three above a column."""
 
 from time import monotonic
 
@@ -6,9 +6,23 @@ from textual.content import Content
 
 from tui_chat.core.completion import Completion, State
 from tui_chat.core.format import cost as cost_text
+from tui_chat.core.record import record
 from tui_chat.ui.theme import Glyphs
 from tui_chat.ui.widgets.row import joined, row, styled, text
-from tui_chat.ui.widgets.usage_meter import SETTLING_S, meter, quiet
+from tui_chat.ui.widgets.usage_meter import SETTLING_S, cost_of, glyph, meter, quiet, slots, state_word
+
+
+@record
+class Standing:
+    """How an answer stands among the others to the same prompt."""
+
+    name: str = ""
+    """What it is called there; empty for its own short name."""
+    ratio: str = ""
+    """How many times as much as the cheapest it costs; empty where that is not known."""
+    cheapest: bool = False
+    alias: str = ""
+    """What it is called while names and prices are out of view; empty where they are not."""
 
 
 class AnswerHead:
@@ -20,6 +34,7 @@ class AnswerHead:
         """The answer under the cursor shows every field, all others only state, tokens and cost."""
         self.position = ""
         """Which of several answers to the same prompt this is: `2/3`, or nothing."""
+        self.standing = Standing()
         self._estimate = ""
         self._settled_at_s: float | None = None
 
@@ -54,3 +69,28 @@ class AnswerHead:
             said = next((words for words in ("  scripted, no network", "  scripted") if len(words) <= free), "")
             name = joined(name, styled(said, "$fg2"))
         return row(name, joined(figures, " "), width)
+
+    def column_lines(self, width: int, glyphs: Glyphs) -> list[Content]:
+        """Return the head of a column: name and state, cost and ratio, tokens with rate and time."""
+        now_s = monotonic()
+        self._watch_settling(now_s)
+        completion, standing = self._completion, self.standing
+        state = completion.state
+        word, colour = state_word(state)
+        mark = joined(glyph(state, glyphs), " ", styled(word, colour))
+        if standing.alias:
+            hidden = styled("names and prices after the vote", "$fg2").truncate(width, ellipsis=True)
+            return [row(styled(standing.alias, "b $fg"), mark, width), hidden, Content("")]
+        cost = cost_of(completion)
+        if self.settling and not cost.startswith("play"):
+            cost = f"{self._estimate} {glyphs.arrow} {cost}"
+        ratio = standing.ratio or (glyphs.dash if cost else "")
+        slot = slots(completion, now_s)
+        count = styled(f"{slot.tokens:>7}", "$fg2")
+        rate = joined(count, styled(f"  {slot.rate:>9}", "$fg2"))
+        fits = rate.cell_length + len(slot.first) + 1 <= width
+        return [
+            row(text(standing.name or completion.model.short_name, "b $fg"), mark, width),
+            row(styled(cost, "b $fg"), styled(ratio, "$best" if standing.cheapest else "$fg2"), width),
+            row(rate if fits else count, styled(slot.first, "$fg2"), width),
+        ]

@@ -13,7 +13,7 @@ from tui_chat.ui.theme import UNICODE, Glyphs
 from tui_chat.ui.widgets.markdown_log.log_rows import LogRows
 from tui_chat.ui.widgets.row import joined, styled
 from tui_chat.ui.widgets.transcript.answer_foot import foot_lines
-from tui_chat.ui.widgets.transcript.answer_head import AnswerHead
+from tui_chat.ui.widgets.transcript.answer_head import AnswerHead, Standing
 from tui_chat.ui.widgets.transcript.look import INDENT, Look
 from tui_chat.ui.widgets.transcript.sections import Lines, Markdown, Section
 
@@ -30,6 +30,7 @@ class AnswerRows:
         self._keymap = keymap
         self._look: Look | None = None
         self._head = AnswerHead(completion)
+        self._in_column = False
         self.head, self.fold, self.foot = Lines(), Lines(), Lines()
         self.fold.gap_below = 1
         finished = not completion.running
@@ -49,7 +50,30 @@ class AnswerRows:
     @property
     def sections(self) -> Sequence[Section]:
         """From top to bottom."""
-        return self.head, self.fold, self.reasoning, self.text, self.foot
+        return self.head, *self.body
+
+    @property
+    def body(self) -> Sequence[Section]:
+        """What stands below the head."""
+        return self.fold, self.reasoning, self.text, self.foot
+
+    def stand_in_column(self, *, on: bool) -> None:
+        """Draw the head as that of a column, or as a line; before it is laid out."""
+        self._in_column = on
+        self.head.ground = "head" if on else "page"
+        self.head.gap_below = 1 if on else 0
+        self.head.show(())
+
+    @property
+    def standing(self) -> Standing:
+        """How it stands among the others."""
+        return self._head.standing
+
+    @standing.setter
+    def standing(self, standing: Standing) -> None:
+        if standing != self._head.standing:
+            self._head.standing = standing
+            self._drawn_state = None
 
     @property
     def _glyphs(self) -> Glyphs:
@@ -113,12 +137,17 @@ class AnswerRows:
         if look is None or (state is self._drawn_state and completion.running and now_s < self._figures_due_s):
             return
         self._drawn_state, self._figures_due_s = state, now_s + _FIGURES_S
-        every = self.turn.completions
-        where = every.index(completion) + 1 if completion in every else 0
-        self._head.position = f"{where}/{len(every)}" if len(every) > 1 else ""
-        self.head.show((self._head.line(look.width, look.glyphs),))
+        self.head.show(self._head_lines(look))
         self._show_fold()
         self._show_foot(bare=bare)
+
+    def _head_lines(self, look: Look) -> Sequence[Content]:
+        if self._in_column:
+            return self._head.column_lines(look.width, look.glyphs)
+        every = self.turn.completions
+        where = every.index(self.completion) + 1 if self.completion in every else 0
+        self._head.position = f"{where}/{len(every)}" if len(every) > 1 else ""
+        return (self._head.line(look.width, look.glyphs),)
 
     def _take_deltas(self) -> None:
         completion = self.completion
@@ -154,7 +183,13 @@ class AnswerRows:
         self.fold.show((joined(*words),))
 
     def _show_foot(self, *, bare: bool) -> None:
-        lines: list[Content] = foot_lines(self.completion, self._glyphs, self._keymap, under_cursor=self.has_cursor)
+        lines: list[Content] = foot_lines(
+            self.completion,
+            self._glyphs,
+            self._keymap,
+            under_cursor=self.has_cursor,
+            blind=bool(self.standing.alias),
+        )
         self.foot.gap_above = 0 if bare else 1
         width = max(1, self._look.width if self._look is not None else 80)
         self.foot.show([part for line in lines for part in line.wrap(width)])

@@ -5,7 +5,7 @@ when heights above it were corrected. It costs what is near the view, not what t
 """
 
 from bisect import bisect_right
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from textual.strip import Strip
@@ -96,6 +96,19 @@ class Flow:
             return None
         at = self.turn_at(y)
         return self.turns[at], *self.turns[at].find(look, y - self._starts[at])
+
+    def place(self, top: int, bottom: int) -> None:
+        """Tell the turns in view which of their rows are."""
+        if self.turns:
+            for at in range(self.turn_at(top), self.turn_at(max(top, bottom - 1)) + 1):
+                self.turns[at].place(top - self._starts[at], bottom - self._starts[at])
+
+    def pinned(self, top: int, rows: int) -> Sequence[Strip]:
+        """What stays at the top of a view of so many rows, in place of the rows there."""
+        if not self.turns:
+            return ()
+        at = self.turn_at(top)
+        return self.turns[at].pinned(top - self._starts[at], rows)
 
     def strip(self, look: Look, y: int) -> Strip:
         """A row as it is painted."""

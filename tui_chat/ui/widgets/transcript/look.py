@@ -4,7 +4,7 @@ A look is a value: whoever has drawn rows with one keeps them until it is handed
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TypeAlias
 
 from rich.segment import Segment
@@ -24,6 +24,9 @@ GUTTER = 2
 INDENT = 2
 """Further cells left of the thinking."""
 
+LEAST_COLUMN = 29
+"""Cells of a column, its gutter included; below it answers are shown one at a time."""
+
 StyleOf: TypeAlias = Callable[[str | VisualStyle], VisualStyle]
 """Resolves the styles of `Content`, such as `b $fg`."""
 
@@ -38,7 +41,9 @@ class Look:
     """Cells right of the text, below the scroll bar."""
     page: VisualStyle
     band: VisualStyle
-    """The ground of a prompt."""
+    """The ground of a prompt, and of the heads of columns."""
+    chosen: VisualStyle
+    """The ground of the head of the column under the cursor."""
     bar: Style
     """The cursor."""
     running: Style
@@ -53,6 +58,15 @@ class Look:
     @property
     def full_width(self) -> int:
         return GUTTER + self.width + self.margin
+
+    def columns(self, count: int) -> "list[Look] | None":
+        """The looks of so many columns that share the width; `None` where they would be too narrow."""
+        full, each = self.full_width, (GUTTER + self.width) // count
+        if full // count < LEAST_COLUMN:
+            return None
+        width = each - GUTTER - 1
+        last = full - each * (count - 1) - GUTTER - width
+        return [replace(self, width=width, margin=last if at == count - 1 else 1) for at in range(count)]
 
     def renderer(self, indent: int = 0) -> Renderer:
         """A fresh renderer: it holds the state of the code it follows, so each text needs its own."""
@@ -77,6 +91,15 @@ class Look:
         if rest:
             segments.append(Segment(" " * rest, ground))
         return self.filtered(Strip(segments, used + rest))
+
+    def on_surface(self, strip: Strip, ground: VisualStyle, *, cursor: bool = False) -> Strip:
+        """Lay a row on a surface one cell wider at each side, beside the bar of the cursor."""
+        page, surface = self.page.rich_style, ground.rich_style
+        edge = Segment(self.glyphs.bar, page + self.bar) if cursor else Segment(" ", page)
+        rest = max(0, self.full_width - GUTTER - strip.cell_length)
+        right = [Segment(" ", surface), Segment(" " * (rest - 1), page)] if rest else []
+        segments = [edge, Segment(" " * (GUTTER - 1), surface), *strip, *right]
+        return self.filtered(Strip(segments, GUTTER + strip.cell_length + rest))
 
     def filtered(self, strip: Strip) -> Strip:
         """What the app lets through to the terminal."""

@@ -32,7 +32,7 @@ class PromptRows(Lines):
     """Who, when, and what was asked."""
 
     def __init__(self, turn: Turn) -> None:
-        super().__init__(band=True)
+        super().__init__("band")
         self._turn = turn
 
     def lay_out(self, look: Look) -> None:

@@ -6,7 +6,7 @@ by the number of its section.
 
 from bisect import bisect_right
 from collections.abc import Sequence
-from typing import NamedTuple, Protocol
+from typing import Literal, NamedTuple, Protocol, TypeAlias
 
 from rich.style import Style
 from textual.content import Content
@@ -16,7 +16,28 @@ from tui_chat.ui.widgets.markdown_log.log_rows import LogRows, Mark
 from tui_chat.ui.widgets.markdown_log.render import Row
 from tui_chat.ui.widgets.transcript.look import Look
 
-_NOTHING = Row(Strip([]), "", 0, "")
+NOTHING = Row(Strip([]), "", 0, "")
+
+Ground: TypeAlias = Literal["page", "band", "head"]
+"""What lines stand on: the page, the band of a prompt, the surface of a column's head."""
+
+
+class ColumnMark(NamedTuple):
+    """A place in one of several columns."""
+
+    column: int
+    place: "Place"
+
+
+class Place(NamedTuple):
+    """A place in a stack."""
+
+    section: int
+    mark: "Spot"
+
+
+Spot: TypeAlias = Mark | ColumnMark
+"""A place in a section."""
 
 
 class Section(Protocol):
@@ -56,24 +77,23 @@ class Section(Protocol):
         """What a row says."""
         ...
 
-    def mark(self, y: int) -> Mark:
+    def mark(self, y: int) -> Spot:
         """The place of a row, to find it again when heights were corrected."""
         ...
 
-    def row_of(self, mark: Mark) -> int: ...
+    def row_of(self, mark: Spot) -> int: ...
 
 
 class Lines:
     """A few lines of content: a prompt, a head, a foot."""
 
-    def __init__(self, *, band: bool = False) -> None:
+    def __init__(self, ground: Ground = "page") -> None:
         self.cursor = False
         self.gap_above = 0
         self.gap_below = 0
         self.contents: Sequence[Content] = ()
         self._texts: Sequence[Row] = ()
-        self._band = band
-        """It stands on the ground of a prompt."""
+        self.ground: Ground = ground
         self._look: Look | None = None
         self._strips: list[Strip | None] = []
 
@@ -127,18 +147,21 @@ class Lines:
             return Strip([])
         if not 0 <= at < len(self.contents):
             return look.on_page(Strip([]), cursor=self.cursor)
-        ground = look.band if self._band else look.page
+        if self.ground == "head":
+            surface = look.chosen if self.cursor else look.band
+            return look.on_surface(look.drawn(self.contents[at], look.width, surface), surface, cursor=self.cursor)
+        ground = look.band if self.ground == "band" else look.page
         return look.on_page(look.drawn(self.contents[at], look.width, ground), cursor=self.cursor)
 
     def row(self, y: int) -> Row:
         at = y - self.gap_above
-        return self._texts[at] if 0 <= at < len(self._texts) else _NOTHING
+        return self._texts[at] if 0 <= at < len(self._texts) else NOTHING
 
     def mark(self, y: int) -> Mark:
         return Mark(0, y)
 
-    def row_of(self, mark: Mark) -> int:
-        return min(mark.row, max(0, self.height - 1))
+    def row_of(self, mark: Spot) -> int:
+        return min(mark.row, max(0, self.height - 1)) if isinstance(mark, Mark) else 0
 
 
 class Markdown:
@@ -199,20 +222,13 @@ class Markdown:
         return self.rows.strip(y)
 
     def row(self, y: int) -> Row:
-        return self.rows.row(y) or _NOTHING
+        return self.rows.row(y) or NOTHING
 
     def mark(self, y: int) -> Mark:
         return self.rows.mark(y)
 
-    def row_of(self, mark: Mark) -> int:
-        return self.rows.row_of(mark)
-
-
-class Place(NamedTuple):
-    """A place in a stack."""
-
-    section: int
-    mark: Mark
+    def row_of(self, mark: Spot) -> int:
+        return self.rows.row_of(mark) if isinstance(mark, Mark) else 0
 
 
 class Stack:
@@ -276,4 +292,13 @@ class Stack:
 
     def row_of(self, place: Place) -> int:
         """The row where a place stands now."""
-        return self._starts[place.section] + self.sections[place.section].row_of(place.mark)
+        at = min(place.section, len(self.sections) - 1)  # it may have been laid out in another form meanwhile
+        return self._starts[at] + self.sections[at].row_of(place.mark)
+
+    def start_of(self, section: Section) -> int:
+        """The first row of a section."""
+        return self._starts[self.sections.index(section)]
+
+    def place_in(self, section: Section, mark: Spot) -> Place:
+        """A place in a section."""
+        return Place(self.sections.index(section), mark)

@@ -1,94 +1,305 @@
-"""One turn as rows: the prompt, and the one of its answers that is in view.
+"""One turn as rows: the prompt, and below it one answer, or all of them side by side.
 
-A turn far from the view is only a height: nothing of it is parsed or drawn until somebody comes near.
+A turn far from the view is only a height: nothing of it is parsed or drawn until somebody comes near. Answers stand in
+columns where there is room for them, else behind tabs; an answer behind a tab is not drawn at all.
 """
 
-from textual.content import Content
+from collections.abc import Sequence
+from time import monotonic
 
+from textual.content import Content
+from textual.strip import Strip
+
+from tui_chat.core.columns import Column, columns_of
+from tui_chat.core.comparison import Comparison, compared
 from tui_chat.core.completion import Completion
 from tui_chat.core.conversation import Turn
+from tui_chat.core.format import ratio
+from tui_chat.ui.widgets.transcript.answer_head import Standing
 from tui_chat.ui.widgets.transcript.answer_rows import AnswerRows
-from tui_chat.ui.widgets.transcript.look import Look
+from tui_chat.ui.widgets.transcript.column_rows import ColumnRows, HeadRows
+from tui_chat.ui.widgets.transcript.look import GUTTER, Look
 from tui_chat.ui.widgets.transcript.prompt_rows import PromptRows, estimated_height
-from tui_chat.ui.widgets.transcript.sections import Lines, Place, Section, Stack
+from tui_chat.ui.widgets.transcript.ranking import nicks_of, ranking_lines, table_lines
+from tui_chat.ui.widgets.transcript.sections import ColumnMark, Lines, Place, Section, Stack
+from tui_chat.ui.widgets.transcript.tabs import tab_ends, tab_line
+
+_FIGURES_S = 0.095
+"""Seconds between two drawings of the ranking while something runs."""
+_LEAST_VIEW = 12
+"""Rows of a view that has room for heads which stay at its top."""
 
 
 class TurnRows:
-    """A prompt and an answer."""
+    """A prompt and its answers."""
 
-    def __init__(self, turn: Turn, shown: Completion | None, keymap: dict[str, str]) -> None:
+    def __init__(self, turn: Turn, shown: Completion | None, keymap: dict[str, str], *, side_by_side: bool) -> None:
         self.turn = turn
         self.shown = shown
+        """The answer under the cursor when it is here."""
+        self.columns: list[Column] = []
+        """The answers that stand side by side; none where one of them has all the room."""
+        self.zoomed = False
+        """One answer has all the room for now."""
+        self.opened = False
+        """All answers to an earlier prompt are shown, those that the chat does not go on from and hidden ones too."""
+        self._side_by_side = side_by_side
         self._keymap = keymap
-        self._answer: AnswerRows | None = None
+        self._answers: dict[str, AnswerRows] = {}
         self._stack: Stack | None = None
         self._look: Look | None = None
         self._guess = 0
+        self._heads: HeadRows | None = None
+        self.body: ColumnRows | None = None
+        """The columns, where there are any."""
+        self._tabs: Lines | None = None
+        self._ranking: Lines | None = None
+        self._tab_names: dict[str, str] = {}
+        self._ranked_at_s = 0.0
+        self._ran = False
+        """Something ran when the figures were drawn last."""
+        self._take_columns()
+
+    # which answers are shown
 
     def show(self, completion: Completion) -> None:
-        """Put another answer to the same prompt in view."""
+        """Put another answer to the same prompt in view, or under the cursor where it is in view already."""
         if self.shown is not completion:
             self.shown = completion
-            self.release()
+            here = any(column.completion is completion for column in self.columns)
+            if self._stack is None or not here or self._tabs is not None:
+                self.arrange()
 
-    def release(self) -> None:
+    def arrange(self, *, side_by_side: bool | None = None) -> None:
+        """Look at the answers again: some may have come, gone, or are shown in another way now."""
+        self._side_by_side = self._side_by_side if side_by_side is None else side_by_side
+        self._take_columns()
+        self.release(keep_answers=True)
+
+    def shown_anew(self, *, side_by_side: bool) -> bool:
+        """Say whether it would be shown in another way now."""
+        now = [column.completion for column in self.columns]
+        before = self._side_by_side
+        self._side_by_side = side_by_side
+        self._take_columns()
+        if [column.completion for column in self.columns] != now or side_by_side is not before:
+            return True
+        return not self.columns and self._stack is not None and self.shown not in self._drawn
+
+    @property
+    def _drawn(self) -> list[Completion]:
+        return [answer.completion for answer in self._drawn_answers]
+
+    def _take_columns(self) -> None:
+        columns = columns_of(self.turn, everything=self.opened) if self._side_by_side or self.opened else []
+        if self.shown is not None:  # of one model the answer that the path goes through, not its newest
+            columns = [self._through(column) for column in columns]
+        self.columns = columns if len(columns) > 1 and not self.zoomed else []
+        if self.columns and all(column.completion is not self.shown for column in self.columns):
+            self.shown = self.columns[0].completion
+
+    def _through(self, column: Column) -> Column:
+        shown = self.shown
+        return Column(column.turn, shown) if shown is not None and shown in column.tries else column
+
+    @property
+    def at(self) -> int:
+        """Which of the columns is under the cursor when it is here."""
+        return next((at for at, column in enumerate(self.columns) if column.completion is self.shown), 0)
+
+    def release(self, *, keep_answers: bool = False) -> None:
         """Let go of everything that can be made again."""
         self._guess = self.height
-        self._answer = self._stack = self._look = None
+        self._stack = self._look = None
+        self._heads = self.body = self._tabs = self._ranking = None
+        shown = {column.completion.id for column in self.columns} | ({self.shown.id} if self.shown else set())
+        self._answers = {name: rows for name, rows in self._answers.items() if keep_answers and name in shown}
 
     @property
     def releasable(self) -> bool:
         """True when nothing but rows would be lost."""
-        answer = self._answer
-        return self._stack is not None and (
-            answer is None or not (answer.active or answer.reasoning.shown or answer.has_cursor)
+        return self._stack is not None and not any(
+            answer.active or answer.reasoning.shown or answer.has_cursor for answer in self._answers.values()
         )
 
     @property
     def answer(self) -> AnswerRows | None:
-        """The answer in view; made when asked for."""
-        if self._answer is None and self.shown is not None:
-            self._answer = AnswerRows(self.turn, self.shown, self._keymap)
-        return self._answer
+        """The answer under the cursor when it is here; made when asked for."""
+        return self._rows_of(self._turn_of(self.shown), self.shown) if self.shown is not None else None
 
     @property
-    def active_answer(self) -> AnswerRows | None:
-        """The answer, if it needs frames."""
-        if self._answer is None and (self.shown is None or not self.shown.running):
-            return None
+    def answers(self) -> Sequence[AnswerRows]:
+        """The answers that were made."""
+        return list(self._answers.values())
+
+    def _turn_of(self, completion: Completion) -> Turn:
+        return next((column.turn for column in self.columns if column.completion is completion), self.turn)
+
+    def _rows_of(self, turn: Turn, completion: Completion) -> AnswerRows:
+        rows = self._answers.get(completion.id)
+        if rows is None:
+            rows = self._answers[completion.id] = AnswerRows(turn, completion, self._keymap)
+        return rows
+
+    # frames
+
+    @property
+    def active(self) -> bool:
+        """True while it needs frames."""
+        if self.columns:
+            running = any(column.completion.running for column in self.columns)
+            return running or self._ran or any(answer.active for answer in self._drawn_answers)
+        if self.shown is None or not (self.shown.id in self._answers or self.shown.running):
+            return False
         answer = self.answer
-        return answer if answer is not None and answer.active else None
+        return answer is not None and answer.active
+
+    @property
+    def _drawn_answers(self) -> Sequence[AnswerRows]:
+        """The answers in view: behind tabs it is only one."""
+        if self.body is not None:
+            return self.body.answers
+        answer = self._answers.get(self.shown.id) if self.shown is not None else None
+        return [answer] if answer is not None else []
+
+    def take_frame(self) -> None:
+        """Take what is new in the answers since the last frame."""
+        if self._stack is None:
+            return
+        if self.columns:
+            self._rank()
+        for answer in self._drawn_answers:
+            answer.take_frame()
+        if self.body is not None:
+            self.body.sum_up()
+        self._stack.sum_up()
+
+    def _rank(self, *, now: bool = False) -> None:
+        """Draw what the answers say of one another, as often as it can be read."""
+        look, now_s = self._look, monotonic()
+        running = any(column.completion.running for column in self.columns)
+        if look is None or (not now and running and now_s - self._ranked_at_s < _FIGURES_S):
+            return
+        self._ranked_at_s, self._ran = now_s, running
+        comparison = compared([column.completion for column in self.columns], now_s)
+        aliases = self.aliases
+        for column, each in zip(self.columns, comparison.answers, strict=True):
+            rows = self._answers.get(column.completion.id)
+            if rows is not None:
+                times = ratio(each.ratio) if each.ratio is not None else ""
+                alias = aliases.get(column.completion.id, "")
+                rows.standing = Standing(each.label, times, "cheapest" in each.best_at, alias)
+        if self._tabs is not None:
+            nicks = nicks_of(comparison.answers)
+            self._tab_names = {each.id: aliases.get(each.id) or nicks[each.id] for each in comparison.answers}
+            self._tabs.show((self._tab_line(look),))
+        if self._ranking is not None:
+            self._ranking.show(self._results(comparison, look))
+
+    def _tab_line(self, look: Look) -> Content:
+        return tab_line([c.completion for c in self.columns], self.at, look, self._tab_names, blind=self.turn.blind)
+
+    @property
+    def aliases(self) -> dict[str, str]:
+        """What the answers are called while names are out of view, by their ids; none where they are not."""
+        if not self.turn.blind:
+            return {}
+        return {column.completion.id: f"answer {chr(ord('A') + at)}" for at, column in enumerate(self.columns)}
+
+    def _results(self, comparison: Comparison, look: Look) -> Sequence[Content]:
+        if self.turn.blind:
+            return ()
+        lines = ranking_lines if comparison.running else table_lines
+        return lines(comparison, look.width, look.glyphs)
+
+    @property
+    def comparison(self) -> Comparison | None:
+        """What the answers say of one another; `None` where there is one, or names are out of view."""
+        columns = [] if self.turn.blind else columns_of(self.turn)
+        return compared([column.completion for column in columns], monotonic()) if len(columns) > 1 else None
+
+    # rows
 
     def guess_height(self, width: int) -> None:
         """Guess the height from the length of the texts, unless the rows were made."""
         if self._stack is None and not self._guess:
-            text = self.shown.text if self.shown is not None else ""
-            lines = text.count("\n") + len(text) // max(1, width)
-            self._guess = estimated_height(self.turn, width) + lines + 3
+            count = max(1, len(self.columns))
+            texts = [column.completion.text for column in self.columns] or [self.shown.text if self.shown else ""]
+            rows = [text.count("\n") + len(text) // max(1, width // count) for text in texts]
+            self._guess = estimated_height(self.turn, width) + max(rows) + 3
 
     def lay_out(self, look: Look) -> Stack:
         """Make the rows for a look, unless they are there."""
+        looks = look.columns(len(self.columns)) if self.columns else None
+        if self._stack is not None and self.columns and (looks is None) is not (self.body is None):
+            self.release(keep_answers=True)  # columns where tabs were, or the other way round
         if self._stack is None:
-            self._stack = Stack([PromptRows(self.turn), *(self.answer.sections if self.answer else ()), _gap()])
+            self._stack = Stack(self._sections(in_columns=looks is not None))
         if self._look is not look:
             self._look = look
-            for section in (self._stack.sections[0], self._stack.sections[-1]):
-                section.lay_out(look)
-            if self.answer is not None:
-                self.answer.lay_out(look)
+            if self.columns:
+                self._rank(now=True)
+            if self.body is not None and looks is not None:
+                for answer, own in zip(self.body.answers, looks, strict=True):
+                    answer.lay_out(own)
+            elif (only := self.answer) is not None:
+                only.lay_out(look)
+            own_sections = (self._stack.sections[0], self._tabs, self.body, self._ranking, self._stack.sections[-1])
+            for section in own_sections:
+                if section is not None:
+                    section.lay_out(look)
             self._stack.sum_up()
         return self._stack
 
-    def take_frame(self) -> None:
-        """Take what is new in the answer since the last frame."""
-        if self._answer is not None and self._stack is not None:
-            self._answer.take_frame()
-            self._stack.sum_up()
+    def _sections(self, *, in_columns: bool) -> Sequence[Section]:
+        self._look = None
+        prompt, gap = PromptRows(self.turn), _gap()
+        if not self.columns:
+            answer = self.answer
+            if answer is not None:
+                answer.stand_in_column(on=False)
+                answer.standing = Standing()
+            return [prompt, *(answer.sections if answer is not None else ()), gap]
+        self._ranking = Lines()
+        self._ranking.gap_above = 1
+        if in_columns:
+            answers = [self._rows_of(column.turn, column.completion) for column in self.columns]
+            for answer in answers:
+                answer.stand_in_column(on=True)
+            self._heads, self.body = HeadRows(answers), ColumnRows(answers)
+            return [prompt, self._heads, self.body, self._ranking, gap]
+        self._tabs = Lines()
+        self._tabs.gap_below = 1
+        only = self.answer
+        if only is not None:
+            only.stand_in_column(on=True)
+        return [prompt, self._tabs, *(only.sections if only is not None else ()), self._ranking, gap]
 
     @property
     def height(self) -> int:
         """Rows, as far as we know."""
         return self._stack.height if self._stack is not None else self._guess
+
+    def place(self, top: int, bottom: int) -> None:
+        """Note which of its rows are in view: columns that are shorter than others stay there."""
+        if self._stack is not None and self.body is not None:
+            start = self._stack.start_of(self.body)
+            pinned = min(self._pinned_rows(top, bottom - top), max(0, top - start))
+            self.body.place(top - start + pinned, bottom - start)
+
+    def pinned(self, top: int, rows: int) -> Sequence[Strip]:
+        """The heads that stay at the top of the view; `top` is the row there, `rows` how many the view has."""
+        section = self._heads or self._tabs
+        count = self._pinned_rows(top, rows)
+        return [section.strip(y) for y in range(count)] if section is not None else []
+
+    def _pinned_rows(self, top: int, rows: int) -> int:
+        section, stack = self._heads or self._tabs, self._stack
+        if section is None or stack is None or rows < _LEAST_VIEW:
+            return 0
+        height = section.height
+        end = stack.start_of(self._ranking) if self._ranking is not None else stack.height
+        return height if stack.start_of(section) < top < end - height else 0
 
     def ensure(self, look: Look, top: int, bottom: int) -> None:
         """Make the heights exact from one row to another."""
@@ -124,15 +335,45 @@ class TurnRows:
 
     def code_places(self, look: Look) -> list[Place]:
         """Where each code block of the answer begins."""
-        stack = self.lay_out(look)
-        if self.answer is None:
+        stack, answer = self.lay_out(look), self.answer
+        if answer is None:
             return []
-        section = stack.sections.index(self.answer.text)
-        return [Place(section, mark) for mark in self.answer.text.rows.code_marks()]
+        marks = answer.text.rows.code_marks()
+        if self.body is None:
+            return [stack.place_in(answer.text, mark) for mark in marks]
+        places: list[ColumnMark] = [self.body.place_in(self.at, answer.text, mark) for mark in marks]
+        return [stack.place_in(self.body, place) for place in places]
 
     def find(self, look: Look, y: int) -> tuple[Section, int]:
         """The section around a row, and the row within it."""
         return self.lay_out(look).find(y)
+
+    def hit(self, look: Look, x: int, y: int) -> tuple[AnswerRows, Section, int, int] | None:
+        """What is painted at a cell: an answer, the section of it, the row in that and the cell in it.
+
+        `None` where there is no answer.
+        """
+        section, row = self.find(look, y)
+        if self.body is not None:
+            if section is self.body:
+                return self.body.hit(x, row)
+            if section is self._heads:
+                over = self.body.answers[self.body.column_at(x)]
+                return over, over.head, row, x
+            return None
+        answer = self.answer
+        if answer is None or section not in answer.sections:
+            return None
+        return answer, section, row, x
+
+    def tab_at(self, look: Look, x: int, y: int) -> Completion | None:
+        """The answer whose tab is painted at a cell."""
+        section, row = self.find(look, y)
+        if self._tabs is None or section is not self._tabs or row:
+            return None
+        completions = [column.completion for column in self.columns]
+        ends = tab_ends(completions, self.at, look, self._tab_names, blind=self.turn.blind)
+        return next((each for each, end in zip(completions, ends, strict=True) if x - GUTTER < end), None)
 
 
 def _gap() -> Lines:

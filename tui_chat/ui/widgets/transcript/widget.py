@@ -20,12 +20,14 @@ from textual.strip import Strip
 from textual.style import Style as VisualStyle
 from textual.widget import Widget
 
+from tui_chat.core.columns import goes_on_in_columns, mates_of
 from tui_chat.core.completion import Completion
 from tui_chat.core.conversation import Turn, on_path
 from tui_chat.ui.theme import Glyphs
 from tui_chat.ui.widgets.markdown_log.widget import MarkdownLog, highlighted, own_style, palette_of
 from tui_chat.ui.widgets.transcript.answer_rows import AnswerRows
 from tui_chat.ui.widgets.transcript.code_walk import CodeWalk
+from tui_chat.ui.widgets.transcript.column_rows import ColumnRows
 from tui_chat.ui.widgets.transcript.flow import Flow, Top
 from tui_chat.ui.widgets.transcript.letters import Letters
 from tui_chat.ui.widgets.transcript.look import GUTTER, Look
@@ -46,6 +48,7 @@ class Transcript(ScrollView, can_focus=True):
         scrollbar-size-vertical: 1; scrollbar-gutter: stable; background: $bg; color: $fg;
         &:focus { background-tint: transparent 0%; }
         .transcript--prompt { background: $rise; color: $fg; }
+        .transcript--chosen { background: $sel; color: $fg; }
         .transcript--cursor { color: $bar; }
         &.-keys .transcript--cursor { color: $acc; }
         .transcript--thinking { color: $fg2; }
@@ -64,6 +67,7 @@ class Transcript(ScrollView, can_focus=True):
     """
     COMPONENT_CLASSES: ClassVar[set[str]] = MarkdownLog.COMPONENT_CLASSES | {
         "transcript--prompt",
+        "transcript--chosen",
         "transcript--cursor",
         "transcript--thinking",
     }
@@ -84,6 +88,13 @@ class Transcript(ScrollView, can_focus=True):
 
     class CursorMoved(Message):
         """The cursor stands on another answer."""
+
+    class ColumnChosen(Message):
+        """One of several answers side by side was clicked."""
+
+        def __init__(self, completion: Completion) -> None:
+            super().__init__()
+            self.completion = completion
 
     class LinkClicked(Message):
         """A link of an answer was clicked."""
@@ -128,7 +139,11 @@ class Transcript(ScrollView, can_focus=True):
         self._update()
 
     def _rows_of(self, turns: Sequence[Turn]) -> list[TurnRows]:
-        return [TurnRows(turn, completion, self._keymap) for turn, completion in on_path(turns)]
+        following = [*turns[1:], None][: len(turns)]
+        return [
+            TurnRows(turn, completion, self._keymap, side_by_side=after is None or goes_on_in_columns(turn, after))
+            for (turn, completion), after in zip(on_path(turns), following, strict=True)
+        ]
 
     def prepend(self, turns: Sequence[Turn], *, earlier: bool) -> None:
         """Show turns before those that are shown; the view stays where it is."""
@@ -143,7 +158,11 @@ class Transcript(ScrollView, can_focus=True):
 
     def add(self, turn: Turn) -> None:
         """Append a turn and move the cursor to its answer."""
-        self._flow.append(TurnRows(turn, turn.chosen, self._keymap))
+        if self._flow.turns:
+            last = self._flow.turns[-1]
+            last.zoomed = last.opened = False
+            last.arrange(side_by_side=goes_on_in_columns(last.turn, turn))
+        self._flow.append(TurnRows(turn, turn.chosen, self._keymap, side_by_side=True))
         self.anchor()
         self._cursor_to_last()
         self._update()
@@ -163,13 +182,96 @@ class Transcript(ScrollView, can_focus=True):
 
     def show_answer(self, turn: Turn, completion: Completion) -> None:
         """Show another answer of a turn in place of the one in view."""
-        view = next((view for view in self._flow.turns if view.turn is turn), None)
+        view = self._row_of(turn)
         if view is not None:
-            if view.answer is self._cursor:
-                self._cursor = None
-            view.show(completion)
-            self._move_cursor(view.answer)
-            self._update()
+            self._show_in(view, turn, completion)
+
+    def _show_in(self, view: TurnRows, turn: Turn, completion: Completion) -> None:
+        if self._cursor in view.answers:
+            self._move_cursor(None)
+        view.turn = turn
+        view.show(completion)
+        self._move_cursor(view.answer)
+        self._update()
+
+    def _row_of(self, turn: Turn) -> TurnRows | None:
+        return next((view for view in self._flow.turns if turn in mates_of(view.turn)), None)
+
+    def show_anew(self, path: Sequence[Turn], turn: Turn, completion: Completion | None) -> None:
+        """Show the answers to a prompt anew: some came or went, or the path leads through another of them."""
+        through = {mate.id: each for each in path for mate in mates_of(each)}
+        views = self._flow.turns
+        for view in views:
+            view.turn = through.get(view.turn.id, view.turn)
+        target = self._row_of(turn)
+        if target is None:
+            return
+        if self._cursor in target.answers:
+            self._move_cursor(None)
+        for view, (_, shown) in zip(views[:-1], on_path([view.turn for view in views]), strict=False):
+            view.shown = shown if shown is not None and not view.opened else view.shown
+        target.shown = completion or target.shown
+        for view, after in zip(views, [*views[1:], None], strict=True):
+            spread = after is None or goes_on_in_columns(view.turn, after.turn)
+            if view is target or view.shown_anew(side_by_side=spread):
+                view.arrange(side_by_side=spread)
+        self._move_cursor(target.answer)
+        self._update()
+
+    @property
+    def row(self) -> TurnRows | None:
+        """The prompt and answers that the cursor is in."""
+        return self._view_of(self._cursor)
+
+    @property
+    def widest(self) -> int:
+        """The most answers that stand side by side in one of the last turns."""
+        return max((len(view.columns) for view in self._flow.turns[-_LIVE_TURNS:]), default=0)
+
+    def zoom(self, *, on: bool) -> bool:
+        """Give the answer under the cursor all the room, or show all of them again; False when there is but one."""
+        view = self.row
+        if view is None or view.zoomed is on or (on and not view.columns):
+            return False
+        view.zoomed = on
+        view.opened = view.opened and on
+        self._rearrange(view)
+        return True
+
+    def spread(self) -> bool:
+        """Show all answers to an earlier prompt side by side; False when there is but one."""
+        view = self.row
+        if view is None or view.columns:
+            return False
+        view.zoomed, view.opened = False, True
+        self._rearrange(view)
+        return bool(view.columns)
+
+    def fold(self) -> bool:
+        """Show only the answer again that the chat goes on from; False where that is so."""
+        view = self.row
+        if view is None or not view.opened:
+            return False
+        view.opened = False
+        path = on_path([each.turn for each in self._flow.turns])
+        view.shown = next((shown for turn, shown in path if turn is view.turn and shown is not None), view.shown)
+        self._rearrange(view)
+        return True
+
+    def _rearrange(self, view: TurnRows) -> None:
+        self._move_cursor(None)
+        view.arrange()
+        self._move_cursor(view.answer)
+        self._update()
+
+    def scroll_apart(self) -> bool | None:
+        """Let the columns scroll each by itself, or together again; `None` where there are none."""
+        body = self.row.body if self.row is not None else None
+        if body is None:
+            return None
+        body.scroll_apart(on=not body.apart)
+        self._update()
+        return body.apart
 
     @property
     def first_turn(self) -> Turn | None:
@@ -185,22 +287,22 @@ class Transcript(ScrollView, can_focus=True):
         """Take what is new into view; true while more frames are needed."""
         turns = self._flow.turns
         first = max(0, len(turns) - _LIVE_TURNS)
-        active = [at for at in range(first, len(turns)) if turns[at].active_answer is not None]
+        active = [at for at in range(first, len(turns)) if turns[at].active]
         for at in active:
             turns[at].take_frame()
         if active:
             self._flow.sum_up(active[0])
             self._arrange()
-        return any(turns[at].active_answer is not None for at in active)
+        return any(turns[at].active for at in active)
 
     def answer_of(self, completion: Completion) -> AnswerRows | None:
         """Return the rows of an answer, when it is in the transcript."""
-        answers = (view.answer for view in self._answers)
-        return next((answer for answer in answers if answer is not None and answer.completion is completion), None)
+        answers = (answer for view in self._flow.turns for answer in view.answers)
+        return next((answer for answer in answers if answer.completion is completion), None)
 
     def refresh_answer(self, answer: AnswerRows) -> None:
         """Show a change of one answer that did not come with a frame."""
-        view = next((view for view in self._flow.turns if view.answer is answer), None)
+        view = self._view_of(answer)
         if view is not None:
             view.take_frame()
             self._update()
@@ -226,6 +328,7 @@ class Transcript(ScrollView, can_focus=True):
                 margin,
                 self.visual_style,
                 self.get_visual_style("transcript--prompt"),
+                self.get_visual_style("transcript--chosen"),
                 own_style(self, "transcript--cursor"),
                 own_style(self, "markdown-log--running"),
                 own_style(self, "transcript--thinking"),
@@ -262,6 +365,7 @@ class Transcript(ScrollView, can_focus=True):
         finally:
             self._settling = False
         top = self.scroll_offset.y
+        self._flow.place(top, top + self._view_height)
         self._top = self._flow.top(top)
         self._move_thumb(top - before)
         self._move_selection()
@@ -321,12 +425,19 @@ class Transcript(ScrollView, can_focus=True):
         strip = self._flow.strip(look, y)
         selection = self.text_selection
         if selection is not None and (span := selection.get_span(y)) is not None:
-            strip = look.filtered(highlighted(strip, *span, self.selection_style))
+            strip = look.filtered(highlighted(strip, *self._in_column(look, y, span), self.selection_style))
         return strip
 
+    def _in_column(self, look: Look, y: int, span: tuple[int, int]) -> tuple[int, int]:
+        found = self._flow.find(look, y)
+        if found is None or not isinstance(found[1], ColumnRows):
+            return span
+        return found[1].span(found[2], span)
+
     def _view(self, look: Look) -> list[Strip]:
-        top = self.scroll_offset.y
-        return [self._strip_at(look, top + y) for y in range(self.size.height)]
+        top, height = self.scroll_offset.y, self.size.height
+        pinned = self._flow.pinned(top, height)
+        return [*pinned, *(self._strip_at(look, top + y) for y in range(len(pinned), height))]
 
     def _repaint(self, look: Look) -> None:
         """Repaint the rows that differ from those painted last, in as few regions as they make."""
@@ -354,6 +465,9 @@ class Transcript(ScrollView, can_focus=True):
         look = self._current_look()
         if look is None:
             return Strip.blank(self.size.width)
+        pinned = self._flow.pinned(self.scroll_offset.y, self.size.height)
+        if y < len(pinned):
+            return pinned[y]
         y += self.scroll_offset.y
         return self._strip_at(look, y).apply_offsets(0, y)
 
@@ -465,7 +579,7 @@ class Transcript(ScrollView, can_focus=True):
         self.post_message(self.CursorMoved())
 
     def _view_of(self, answer: AnswerRows | None) -> TurnRows | None:
-        return next((view for view in self._flow.turns if answer is not None and view.turn is answer.turn), None)
+        return next((view for view in self._flow.turns if answer is not None and answer in view.answers), None)
 
     def move_cursor(self, step: int) -> None:
         """Move the cursor by `step` answers and bring it into view."""
@@ -497,25 +611,60 @@ class Transcript(ScrollView, can_focus=True):
         y = max(start + view.height - self._view_height, min(self.scroll_offset.y, start), 0)
         return flow.top(y) or here
 
+    def on_mouse_down(self, event: events.MouseDown) -> None:
+        """A selection that begins in a column stays in it."""
+        view = self._view_at(event.y + self.scroll_offset.y)
+        if view is not None and view.body is not None:
+            view.body.selecting = view.body.column_at(event.x)
+
+    def _view_at(self, y: int) -> TurnRows | None:
+        return self._flow.turns[self._flow.turn_at(y)] if 0 <= y < self._flow.height else None
+
     def on_click(self, event: events.Click) -> None:
         """Fold the thinking, show where a link leads, or put the cursor on the answer under the mouse."""
-        look = self._current_look()
-        found = self._flow.find(look, event.y + self.scroll_offset.y) if look is not None else None
+        look, y = self._current_look(), event.y + self.scroll_offset.y
+        if look is None or not 0 <= y < self._flow.height:
+            return
+        at = self._flow.turn_at(y)
+        view, y = self._flow.turns[at], y - self._flow.start_of(at)
+        if (tab := view.tab_at(look, event.x, y)) is not None:
+            self._go_to(view, tab)
+            return
+        found = view.hit(look, event.x, y)
         if found is None:
             return
-        view, section, row = found
-        answer = view.answer
-        if answer is None or section not in answer.sections:
-            return
+        answer, section, row, x = found
         if section is answer.fold:
             answer.toggle_reasoning()
             view.take_frame()
-        self._move_cursor(answer)
-        self._update()
-        x = event.x - GUTTER
+        self._go_to(view, answer.completion)
+        x -= GUTTER
         target = next((link.target for link in section.row(row).links if link.start <= x < link.end), None)
         if target is not None and section is answer.text:
             self.post_message(self.LinkClicked(answer, target))
+
+    def _go_to(self, view: TurnRows, completion: Completion) -> None:
+        """Put the cursor on an answer of a row, and say so where it stands among others."""
+        if view.shown is not completion:
+            self.post_message(self.ColumnChosen(completion))
+            view.show(completion)
+        self._move_cursor(view.answer)
+        self._update()
+
+    def move_column(self, step: int) -> Completion | None:
+        """Move the cursor to the next column; `None` when there is none in that direction."""
+        view = self.row
+        if view is None or not view.columns:
+            return None
+        at = view.at + step
+        if not 0 <= at < len(view.columns):
+            return None
+        completion = view.columns[at].completion
+        self._move_cursor(None)
+        view.show(completion)
+        self._move_cursor(view.answer)
+        self._update()
+        return completion
 
     def jump_to_code(self, step: int) -> tuple[int, int] | None:
         """Bring the next code block to the top, or the one before, and put the cursor on its answer.
@@ -551,6 +700,10 @@ class Transcript(ScrollView, can_focus=True):
         """Scroll within a long answer, and go to the next one from its edge."""
         view = self._view_of(self._cursor)
         if view is None:
+            return
+        if view.body is not None and view.body.apart:
+            view.body.scroll(view.at, 3 * step)
+            self._update()
             return
         at = self._flow.turns.index(view)
         top, bottom = self._flow.start_of(at), self._flow.start_of(at + 1)
