@@ -2,12 +2,13 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 from textual.pilot import Pilot
+from textual.worker import WorkerCancelled
 
 from tests.loopback import LoopbackServer
 from tui_chat.bootstrap import Ground
@@ -93,7 +94,8 @@ class Program:
                 await pilot.pause()
                 yield Driver(app, pilot)
                 app.streams.cancel_all()
-                await app.workers.wait_for_complete([r.worker for r in app.streams.all])
+                with suppress(WorkerCancelled):
+                    await app.workers.wait_for_complete([r.worker for r in app.streams.all])
         finally:
             await providers.aclose()
             store.close()

@@ -230,4 +230,4 @@ def test_each_column_has_the_words_of_its_answer(left, right):
 def test_one_text_has_both_in_order():
     runs = [Run("same", "a "), Run("left", "b"), Run("right", "c")]
     assert plain(below_rows(runs, 80, brackets=True)) == ["a [-b-]{+c+}"]
-    assert unified(ended("a/x", None), ended("b/y", None), runs) == "--- a/x $?\n+++ b/y $?\n\na [-b-]{+c+}\n"
+    assert unified("a/x $?", "b/y $?", runs) == "--- a/x $?\n+++ b/y $?\n\na [-b-]{+c+}\n"

@@ -133,7 +133,7 @@ async def test_a_deleted_conversation_is_gone_and_what_it_cost_stays(program):
 
 
 async def test_help_lists_every_key_and_the_palette_every_action(program):
-    async with program.running(size=(120, 60)) as driver:
+    async with program.running(size=(120, 80)) as driver:
         await driver.press("f1")
         await driver.until(lambda: isinstance(driver.app.screen, HelpScreen))
         for key in KEYMAP:

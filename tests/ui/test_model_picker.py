@@ -408,7 +408,7 @@ class TestAskingSeveral:
             second.set()
             await driver.until(lambda: len(program.server.requests) == 4 and driver.idle)
             assert pane.session.queued is None
-            assert len(pane.session.path[-1].completions) == 2
+            assert len(pane.session.path[-1].mates) == 2, "each goes on from its own answer"
 
     async def test_a_stop_of_one_of_several_holds_the_queued_prompt_back(self, program, more):
         go_on = threading.Event()

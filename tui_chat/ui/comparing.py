@@ -86,14 +86,30 @@ class Comparing:
     def move(self, step: int) -> bool:
         """Go to the next column; False where there are none."""
         transcript = self._stage.transcript
+        row = transcript.row
+        if row is not None and row.zoomed:
+            self._zoom_other(step)
+            return True
         if not self.here:
             return False
-        before = transcript.row.shown if transcript.row is not None else None
+        before = row.shown if row is not None else None
         completion = transcript.move_column(step)
         if completion is not None:
             self._before = before
             self.chosen(completion)
         return True
+
+    def _zoom_other(self, step: int) -> None:
+        """Give all the room to the answer beside the one that has it."""
+        column, columns = self._column, self._columns
+        at = columns.index(column) + step if column is not None else -1
+        if column is None or not 0 <= at < len(columns):
+            return
+        other, self._before = columns[at], column.completion
+        if self._at_the_end:
+            self.chosen(other.completion)
+        else:
+            self._stage.transcript.show_answer(other.turn, other.completion)
 
     def chosen(self, completion: Completion) -> None:
         """The cursor stands on another column: the next prompt goes on from it."""
@@ -151,7 +167,7 @@ class Comparing:
         column, columns = self._column, self._columns
         if column is None or len(columns) < 2 or not self._at_the_end:
             return False
-        others = [each for each in columns if each is not column]
+        others = [each for each in columns if each.completion is not column.completion]
         running = [each.completion for each in others if each.completion.running]
         self._sessions.choose(self._stage.session, column.turn, column.completion)
         self._put_away(others, column.completion)
@@ -243,11 +259,18 @@ class Comparing:
         column, columns = self._column, self._columns
         if column is None or len(columns) < 2:
             return None
-        before = next((each for each in columns if each.completion is self._before and each is not column), None)
+        here = column.completion
+        before = next((each for each in columns if each.completion is self._before is not here), None)
         at = columns.index(column)
         other = before or columns[at + 1 if at + 1 < len(columns) else at - 1]
         left, right = sorted((column, other), key=columns.index)
         return left.turn, left.completion, right.turn, right.completion
+
+    def aliases(self, left: Completion, right: Completion) -> tuple[str, str] | None:
+        """What two answers are called while names are out of view; `None` where they are not."""
+        row = self._stage.transcript.row
+        named = row.aliases if row is not None else {}
+        return (named[left.id], named[right.id]) if left.id in named and right.id in named else None
 
     def table(self) -> str | None:
         """The table of all answers to the prompt as markdown; `None` where there is one, or names are hidden."""

@@ -133,16 +133,14 @@ class Sessions:
         return session
 
     def _ask_columns(self, session: Session) -> None:
-        """Ask the models again that stand side by side at the end, the one that was chosen first."""
+        """Ask the models again that stand side by side at the end, in their order."""
         columns = session.columns
         if len(columns) < 2:
             return
-        chosen = session.path[-1].chosen
-        names = [column.completion.model.name for column in columns if column.completion is not chosen]
         models = []
-        for name in [*([chosen.model.name] if chosen is not None else []), *names]:
+        for column in columns:
             with suppress(ChatError):  # a provider that is configured no more
-                models.append(self._catalog.resolve(name))
+                models.append(self._catalog.resolve(column.completion.model.name))
         if models:
             session.model, session.others = models[0], tuple(models[1:])
 

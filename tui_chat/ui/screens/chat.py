@@ -203,6 +203,7 @@ class ChatScreen(Screen[None]):
         pane, session, view = self.pane, self.pane.session, self.pane.view
         running = [r.completion for r in self._streams.all]
         here = [r.completion for r in self._streams.in_conversation(session.conversation.id)]
+        blind = view is not None and pane.comparing.blind
         situation = Situation(
             self._place(),
             bool(here),
@@ -213,7 +214,7 @@ class ChatScreen(Screen[None]):
             branches=view is not None and len(view.turn.siblings) > 1,
             answers=view is not None and len(view.turn.completions) > 1,
             columns=bool(pane.columns),
-            blind=pane.columns > 0 and pane.comparing.blind,
+            blind=blind,
         )
         today = self._accounts.today(running)
         note = styled("no key needed: play money" if session.model.scripted else "", "$fg2")
@@ -224,6 +225,7 @@ class ChatScreen(Screen[None]):
             None if self._sidebar.display and not self._small else today,
             self._glyphs,
             None if session.path else note,
+            blind=blind,
         )
         self._footer.show(footer_keys(situation, self._keys), figures)
         self._sidebar.spending.show(today, self._accounts.month(running), empty=pane.newcomer)
@@ -383,6 +385,8 @@ class ChatScreen(Screen[None]):
             self._leave_sidebar()
         elif self.selections:
             self.clear_selection()
+        elif self.pane.unzoom():
+            return
         elif (monotonic() - self._stopped_at_s < _ALL_S and self.pane.stop_all()) or self.pane.stop():
             self._stopped_at_s = monotonic()
         elif monotonic() - self._stopped_at_s > _DOUBLE_S:  # a second Esc out of habit must not undo what the first did

@@ -663,8 +663,12 @@ class ConversationPane(CoveredVertical):
             self.post_message(self.Changed())
         elif self.session.attachments:
             self._set_attachments(())
-        elif self._transcript is None or not self.comparing.unzoom():
+        else:
             self._focus(self.prompt)
+
+    def unzoom(self) -> bool:
+        """Show all answers side by side again; False where none has all the room."""
+        return self._transcript is not None and self.comparing.unzoom()
 
     # the answer under the cursor
 
@@ -801,7 +805,8 @@ class ConversationPane(CoveredVertical):
 
         left_turn, left, right_turn, right = pair
         texts = joined_text(left_turn, left), joined_text(right_turn, right)
-        await self.app.push_screen(DifferenceBox(left, right, *texts, self._glyphs, self.copy))
+        aliases = self.comparing.aliases(left, right)
+        await self.app.push_screen(DifferenceBox(left, right, *texts, self._glyphs, self.copy, aliases))
 
     def action_discard_answer(self) -> None:
         """Leave this answer out of what is sent on, or take it back in."""
@@ -947,6 +952,9 @@ class ConversationPane(CoveredVertical):
         """Show what the answer under the cursor cost, each factor of it."""
         if self.cursor is None:
             self.say("No answer here yet.")
+            return
+        if self.comparing.blind:
+            self.say("Names and prices are shown after the vote.")
             return
         from tui_chat.ui.screens.cost_box import CostBox
 

@@ -171,12 +171,9 @@ def code_rows(blocks: Sequence[Sequence[CodeLine]], width: int) -> list[Row]:
     return rows
 
 
-def unified(left: Completion, right: Completion, runs: Iterable[Run]) -> str:
-    """Return both texts as one for copying: `[-only left-]`, `{+only right+}`."""
-    heads = "".join(
-        f"{sign} {one_line(each.model.name, 200)} {cost_of(each)}".rstrip() + "\n"
-        for sign, each in (("---", left), ("+++", right))
-    )
+def unified(left: str, right: str, runs: Iterable[Run]) -> str:
+    """Return both texts as one for copying: `[-only left-]`, `{+only right+}`, below what each is called."""
+    heads = "".join(f"{sign} {name}".rstrip() + "\n" for sign, name in (("---", left), ("+++", right)))
     body = "".join(f"{_BRACKETS[run.where][0]}{run.text}{_BRACKETS[run.where][1]}" for run in runs)
     return f"{heads}\n{body}\n"
 
@@ -247,10 +244,15 @@ class DifferenceBox(ModalScreen[None]):
         right_text: str,
         glyphs: Glyphs,
         copy: Callable[[str], None],
+        aliases: tuple[str, str] | None = None,
     ) -> None:
-        """Compare two texts; `copy` takes what the user wants to have."""
+        """Compare two texts; `copy` takes what the user wants to have.
+
+        `aliases` are shown in place of names and prices that must stay out of view.
+        """
         super().__init__()
         self._answers = left, right
+        self._aliases = aliases
         self._texts = left_text, right_text
         self._glyphs, self._copy = glyphs, copy
         self._runs: list[Run] = []
@@ -341,6 +343,8 @@ class DifferenceBox(ModalScreen[None]):
         return f"{int(self._share * 100)} % of the words in both"
 
     def _names(self) -> list[str]:
+        if self._aliases is not None:
+            return list(self._aliases)
         left, right = (answer.model for answer in self._answers)
         whole = left.short_name == right.short_name
         return [one_line(each.name if whole else each.short_name, 200) for each in (left, right)]
@@ -352,12 +356,15 @@ class DifferenceBox(ModalScreen[None]):
             legend = Content("") if self._of_code else self._legend(side, beside=beside)
             named = joined(text(name, "b $fg"), styled(so_far, "$fg2"), "   ", legend)
             room = width if not beside else column if side == "left" else width - column - _GAP
-            sides.append(row(named, styled(cost_of(answer), "b $fg"), room))
+            sides.append(row(named, styled(self._cost(answer), "b $fg"), room))
         if beside:
             sides = [joined(sides[0], " " * _GAP, sides[1])]
         if self._of_code and self._code.lines:
             sides.append(styled("= is in both, whatever the space around it", "$fg2"))
         return sides
+
+    def _cost(self, answer: Completion) -> str:
+        return cost_of(answer) if self._aliases is None else ""
 
     def _legend(self, side: str, *, beside: bool) -> Content:
         if beside:
@@ -383,7 +390,9 @@ class DifferenceBox(ModalScreen[None]):
 
     def action_copy(self) -> None:
         """Take both texts as one to the clipboard."""
-        self._copy(unified(*self._answers, self._runs))
+        whole = self._aliases or tuple(one_line(each.model.name, 200) for each in self._answers)
+        left, right = (f"{name} {self._cost(each)}" for each, name in zip(self._answers, whole, strict=True))
+        self._copy(unified(left, right, self._runs))
 
     def action_scroll(self, step: int) -> None:
         self._rows.scroll_relative(y=step, animate=False)

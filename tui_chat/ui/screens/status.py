@@ -112,8 +112,13 @@ def footer_figures(
     today: Spent | None,
     glyphs: Glyphs,
     note: Content | None = None,
+    *,
+    blind: bool = False,
 ) -> list[Content]:
-    """Return the right part of the footer in falling width: what is dropped first goes first, the cost last."""
+    """Return the right part of the footer in falling width: what is dropped first goes first, the cost last.
+
+    `blind` leaves out what the answer under the cursor costs.
+    """
     edge = styled(f" {glyphs.separator} ", "$rule")
     chat_part = joined(edge, styled("chat ", "$fg2"), styled(f"{total(chat):>11}", "b $fg"))
     today_part = (
@@ -130,6 +135,8 @@ def footer_figures(
             styled(f" running  {tokens(count)} tok", "$fg2"),
         )
         return [joined(cost, chat_part, today_part), joined(cost, chat_part), cost]
+    if blind:
+        return [joined(chat_part, today_part), chat_part]
     slot = slots(cursor, monotonic())
     mark = joined(glyph(cursor.state, glyphs), " ")
     size = styled(f"{slot.tokens:>9}  ", "$fg2")

@@ -26,6 +26,10 @@ _ENDINGS = {
 }
 
 
+_TOLD_BLIND = (State.STOPPED, State.BUDGET, State.FAILED, State.RETRY, State.QUEUED)
+"""What is said of an answer whose words would name its provider: the state alone."""
+
+
 def foot_lines(
     completion: Completion, glyphs: Glyphs, keymap: dict[str, str], *, under_cursor: bool, blind: bool = False
 ) -> list[Content]:
@@ -33,9 +37,9 @@ def foot_lines(
 
     `keymap` holds the user's own keys by binding id. `blind` leaves out whatever names a model or a price.
     """
-    if blind and not completion.running:
+    if blind and completion.state is not State.PAUSED:
         state = completion.state
-        lines = [styled(state.value, "$stop")] if state in (State.STOPPED, State.BUDGET, State.FAILED) else []
+        lines = [styled(state.value, "$stop")] if state in _TOLD_BLIND else []
     else:
         lines = _status(completion, glyphs)
         lines += [text(f"warning: {warning}", "$stop") for warning in completion.warnings]

@@ -55,7 +55,11 @@ class AnswerHead:
         """Return the line as it is now, `width` cells wide."""
         now_s = monotonic()
         self._watch_settling(now_s)
-        completion = self._completion
+        completion, alias = self._completion, self.standing.alias
+        if alias:
+            word, colour = state_word(completion.state)
+            mark = joined(glyph(completion.state, glyphs), " ", styled(word, colour))
+            return row(styled(alias, "b $fg"), joined(mark, " "), width)
         name = text(completion.model.short_name, "b $fg")
         if self.position:
             name = joined(name, styled(f"  {self.position}", "$fg2"))

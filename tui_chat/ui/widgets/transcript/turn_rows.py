@@ -204,7 +204,8 @@ class TurnRows:
         """What the answers are called while names are out of view, by their ids; none where they are not."""
         if not self.turn.blind:
             return {}
-        return {column.completion.id: f"answer {chr(ord('A') + at)}" for at, column in enumerate(self.columns)}
+        columns = self.columns or columns_of(self.turn, everything=self.opened)
+        return {column.completion.id: f"answer {chr(ord('A') + at)}" for at, column in enumerate(columns)}
 
     def _results(self, comparison: Comparison, look: Look) -> Sequence[Content]:
         if self.turn.blind:
@@ -258,7 +259,7 @@ class TurnRows:
             answer = self.answer
             if answer is not None:
                 answer.stand_in_column(on=False)
-                answer.standing = Standing()
+                answer.standing = Standing(alias=self.aliases.get(answer.completion.id, ""))
             return [prompt, *(answer.sections if answer is not None else ()), gap]
         self._ranking = Lines()
         self._ranking.gap_above = 1
