@@ -1,4 +1,4 @@
-"""Several models asked at once: columns, the right stop, what goes on and from where. One real server for each model."""
+"""Several models asked at once: columns, the right stop, what goes on and from where. A real server for each model."""
 
 import asyncio
 import threading
@@ -347,7 +347,7 @@ class TestMore:
             winner = driver.screen.pane.cursor.model.name
             (vote,) = driver.screen._services.usage.votes()
             assert vote.winner == winner
-            assert driver.shows("two") and driver.shows("$0.0")
+            await driver.until(lambda: driver.shows("two") and driver.shows("$0.000"))
 
     async def test_two_columns_are_held_against_each_other(self, program, servers):
         servers.answer(NAMES[0], chat_stream(["the quick brown fox"]))
