@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import sqlite3
 import subprocess
 import sys
 import time
@@ -76,6 +77,18 @@ class Terminal:
                 return screen
             time.sleep(0.02)
         pytest.fail(f"never shown: {condition}\n{self.screen()}")
+
+    def on_disk(self, words: str) -> Callable[[str], bool]:
+        """Whether the history holds these words, as a condition to wait for."""
+
+        def holds(_screen: str) -> bool:
+            database = sqlite3.connect(f"file:{self.home / 'chats.db'}?mode=ro", uri=True)
+            try:
+                return words in str(list(database.iterdump()))
+            finally:
+                database.close()
+
+        return holds
 
     def pid(self) -> int:
         """The process of the program."""

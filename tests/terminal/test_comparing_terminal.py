@@ -41,10 +41,12 @@ def wide(tmp_path, servers):
 
 
 def exported(terminal):
-    """The newest conversation as the command line gives it out."""
+    """The answers that the command line gives out, by model."""
     environment = {**os.environ, "TUI_CHAT_HOME": str(terminal.home), "PYTHONPATH": str(Path(__file__).parents[2])}
-    command = [sys.executable, "-m", "tui_chat", "export", "last", "--format", "json"]
-    return json.loads(subprocess.run(command, env=environment, check=True, capture_output=True).stdout)
+    command = [sys.executable, "-m", "tui_chat", "export", "--all"]
+    said = subprocess.run(command, env=environment, check=True, capture_output=True).stdout
+    (conversation,) = json.loads(said)["conversations"]
+    return {message["model"]: message for message in conversation["messages"] if message["role"] == "assistant"}
 
 
 def test_one_stalls_one_dies_one_is_limited_and_after_a_kill_everything_is_there(wide, servers):
@@ -66,6 +68,7 @@ def test_one_stalls_one_dies_one_is_limited_and_after_a_kill_everything_is_there
     assert "It was going" in screen
     screen = wide.until(lambda seen: "✗ failed" in seen and seen.count("✓ settled") == 2 and "● streaming" in seen)
     assert not stalled.hung_up.is_set()
+    wide.until(wide.on_disk("It began"), timeout_s=2)
     os.kill(wide.pid(), signal.SIGKILL)
     assert stalled.hung_up.wait(5)
     wide.close()
@@ -75,13 +78,12 @@ def test_one_stalls_one_dies_one_is_limited_and_after_a_kill_everything_is_there
     for name in ("one", "two", "three", "four"):
         assert name in screen
     wide.until("interrupted")
-    (turn,) = exported(wide)["turns"]
-    answers = {answer["model"]: answer for answer in turn["completions"]}
+    answers = exported(wide)
     assert answers["stalls/two"]["finish_reason"] == "interrupted"
-    assert answers["dies/three"]["text"] == "It was going"
+    assert answers["dies/three"]["content"] == "It was going"
     for name, sent, answered in (("quick/one", 30, 7), ("limited/four", 31, 9)):
         into, out = map(Decimal, PRICES[name])
-        assert Decimal(str(answers[name]["cost"]["usd"])) == (sent * into + answered * out) / 1_000_000
+        assert Decimal(str(answers[name]["cost_usd"])) == (sent * into + answered * out) / 1_000_000
 
 
 def test_the_column_under_the_cursor_stops_while_the_others_go_on(wide, servers):

@@ -3,7 +3,6 @@
 import os
 import select
 import signal
-import sqlite3
 import threading
 
 import pytest
@@ -80,15 +79,7 @@ def test_killed_midstream_it_keeps_the_prompt_and_the_text_and_marks_the_answer_
     configured.type("precious prompt")
     configured.keys("Enter")
     configured.until("Kept whatever happens")
-
-    def on_disk(_screen: str) -> bool:
-        database = sqlite3.connect(f"file:{configured.home / 'chats.db'}?mode=ro", uri=True)
-        try:
-            return "Kept whatever happens" in str(list(database.iterdump()))
-        finally:
-            database.close()
-
-    configured.until(on_disk, timeout_s=2)
+    configured.until(configured.on_disk("Kept whatever happens"), timeout_s=2)
     os.kill(configured.pid(), signal.SIGKILL)
     configured.until("ended with 137")
     configured.close()
