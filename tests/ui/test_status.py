@@ -17,7 +17,7 @@ from tui_chat.core.usage import Usage
 from tui_chat.tokens import TiktokenCounter
 from tui_chat.ui.screens.status import Situation, footer_figures, footer_keys
 from tui_chat.ui.theme import UNICODE
-from tui_chat.ui.widgets.row import row, styled, text
+from tui_chat.ui.widgets.row import hint_lines, row, styled, text
 from tui_chat.ui.widgets.transcript.answer_foot import foot_lines
 from tui_chat.ui.widgets.usage_meter import meter, quiet
 
@@ -176,3 +176,11 @@ def test_the_hints_below_an_answer_name_the_users_own_keys():
     assert lines[-1].startswith("x edit and retry  ·  r again")
     keys = footer_keys(Situation("transcript", False, completion, has_text=False, editing=False), {"prompt.edit": "x"})
     assert ("x", "edit") in keys
+
+
+@pytest.mark.parametrize("width", [12, 20, 26, 40, 108])
+def test_in_a_narrow_column_no_key_is_parted_from_its_word(width):
+    pairs = [("e", "edit and retry"), ("r", "again"), ("d", "leave out"), ("R", "continue")]
+    lines = [line.plain for line in hint_lines(pairs, width)]
+    assert [hint for line in lines for hint in line.split("   ")] == [f"{key} {word}" for key, word in pairs]
+    assert all(len(line) <= width or "   " not in line for line in lines)

@@ -36,6 +36,17 @@ def fit(content: Content, width: int) -> Content:
     return content.pad_right(width - content.cell_length)
 
 
+def hint_lines(pairs: list[tuple[str, str]], width: int, gap: str = "   ") -> list[Content]:
+    """Return key hints on as many lines of `width` cells as they need; a key is never parted from its word."""
+    lines: list[list[tuple[str, str]]] = []
+    for pair in pairs:
+        if lines and hints([*lines[-1], pair], gap).cell_length <= width:
+            lines[-1].append(pair)
+        else:
+            lines.append([pair])
+    return [hints(line, gap) for line in lines]
+
+
 def hints(pairs: list[tuple[str, str]], gap: str = "   ") -> Content:
     """Return key hints: the key bold, the word secondary."""
     parts: list[Content] = []

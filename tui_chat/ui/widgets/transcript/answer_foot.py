@@ -9,7 +9,7 @@ from tui_chat.core.format import amount, tokens
 from tui_chat.core.keymap import keys_of, letter_of, shown
 from tui_chat.core.savings import Saved
 from tui_chat.ui.theme import Glyphs
-from tui_chat.ui.widgets.row import hints, joined, styled, text
+from tui_chat.ui.widgets.row import hint_lines, joined, styled, text
 
 _GAUGE = 24
 _BILLING = {
@@ -31,11 +31,18 @@ _TOLD_BLIND = (State.STOPPED, State.BUDGET, State.FAILED, State.RETRY, State.QUE
 
 
 def foot_lines(
-    completion: Completion, glyphs: Glyphs, keymap: dict[str, str], *, under_cursor: bool, blind: bool = False
+    completion: Completion,
+    glyphs: Glyphs,
+    keymap: dict[str, str],
+    *,
+    under_cursor: bool,
+    blind: bool = False,
+    width: int = 200,
 ) -> list[Content]:
     """Return the lines below the text of an answer; none for an answer that simply ended.
 
     `keymap` holds the user's own keys by binding id. `blind` leaves out whatever names a model or a price.
+    Keys are kept within `width` cells, everything else is left to be wrapped.
     """
     if blind and completion.state is not State.PAUSED:
         state = completion.state
@@ -47,7 +54,7 @@ def foot_lines(
         lines.append(joined(styled(glyphs.dash, "$fg2"), styled(" left out: not sent on", "$fg2")))
     keys = _keys(completion, keymap)
     if keys and (under_cursor or completion.state in (State.PAUSED, State.RETRY, State.QUEUED)):
-        lines.append(hints(keys, f"  {glyphs.dot}  "))
+        lines += hint_lines(keys, width, f"  {glyphs.dot}  ")
     return lines
 
 

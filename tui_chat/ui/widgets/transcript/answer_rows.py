@@ -180,18 +180,21 @@ class AnswerRows:
             words.append(styled(f"   {tokens(count)} tok", "$fg2"))
         if completion.reasoning_s is not None:
             words.append(styled(f"   {seconds(completion.reasoning_s)}", "$fg2"))
+        while len(words) > 1 and self._look is not None and joined(*words).cell_length > self._look.width:
+            words.pop()
         self.fold.show((joined(*words),))
 
     def _show_foot(self, *, bare: bool) -> None:
+        width = max(1, self._look.width if self._look is not None else 80)
         lines: list[Content] = foot_lines(
             self.completion,
             self._glyphs,
             self._keymap,
             under_cursor=self.has_cursor,
             blind=bool(self.standing.alias),
+            width=width,
         )
         self.foot.gap_above = 0 if bare else 1
-        width = max(1, self._look.width if self._look is not None else 80)
         self.foot.show([part for line in lines for part in line.wrap(width)])
 
     def toggle_reasoning(self) -> None:
