@@ -70,9 +70,22 @@ async def stopped(pilot: "Pilot[None]", app: ChatApp) -> None:
     await pilot.pause(0.2)
 
 
+async def compare(pilot: "Pilot[None]", app: ChatApp) -> None:
+    """Three models answer one prompt; the first has ended."""
+    pane, catalog = app.screen.pane, app.screen.pane._services.catalog  # type: ignore[attr-defined]
+    pane.use_models([catalog.resolve(f"demo/{name}") for name in ("quick", "thinker", "rambler")])
+    await say(pilot, "Explain SSE in two sentences")
+    await until(lambda: len(app.streams.all) == 1 and written(app) > 700, pilot)
+
+
 PICTURES: dict[str, tuple[Script, tuple[int, int], str, str]] = {
     f"{name}-{width}x{height}-{theme}": (script, (width, height), f"textual-{theme}", model)
-    for name, script, model in (("empty", empty, "quick"), ("chat", chat, "quick"), ("stopped", stopped, "thinker"))
+    for name, script, model in (
+        ("empty", empty, "quick"),
+        ("chat", chat, "quick"),
+        ("compare", compare, "quick"),
+        ("stopped", stopped, "thinker"),
+    )
     for width, height, theme in ((80, 24, "light"), (120, 40, "dark"), (120, 40, "light"), (200, 60, "dark"))
 }
 

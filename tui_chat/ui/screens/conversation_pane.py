@@ -299,7 +299,7 @@ class ConversationPane(CoveredVertical):
         trouble = self._store.trouble
         self._composer.show_trouble(trouble.message if trouble is not None else "")
         info = self._asked_next()
-        if session.model.scripted:
+        if session.model.scripted and not session.others:
             info = joined(info, styled("  scripted", "$fg2"))
         if session.conversation.params:
             info = joined(info, "   ", text(self._params_text(), "$fg2"))

@@ -11,7 +11,7 @@ from tui_chat.ui.widgets.row import joined, styled, text
 from tui_chat.ui.widgets.transcript.look import Look
 from tui_chat.ui.widgets.usage_meter import cost_of, glyph
 
-_SHORTEST = 4
+_SHORTEST = 6
 """Cells that a name keeps while there are costs of others that can go."""
 _AROUND = 4
 """Cells of a tab beside its name and cost."""
@@ -41,9 +41,9 @@ def _tabs(
     named = [names.get(each.id) or each.model.short_name for each in completions]
     costs = ["" if blind else cost_of(each) for each in completions]
     room = _room(named, costs, look.width)
-    if room < _SHORTEST:
+    if room < min(_SHORTEST, max(map(cell_len, named), default=0)):
         costs = [cost if index == at else "" for index, cost in enumerate(costs)]
-        room = max(_SHORTEST, _room(named, costs, look.width))
+        room = max(_SHORTEST - 2, _room(named, costs, look.width))
     return [
         _tab(each, name, cost, room, look, here=index == at)
         for index, (each, name, cost) in enumerate(zip(completions, named, costs, strict=True))
