@@ -196,6 +196,8 @@ class Exchange:
         self.hung_up_at_s: float | None = None
         self.finished = threading.Event()
         """The script is through."""
+        self.sent = 0
+        """Pieces of the body that went out."""
 
 
 async def seen(event: threading.Event, timeout_s: float = 5) -> bool:
@@ -395,6 +397,7 @@ class _Answer:
             return
         self._still_there(0)
         self._connection.sendall(b"%x\r\n%s\r\n" % (len(data), data) if self._chunked else data)
+        self._exchange.sent += 1
 
     def _still_there(self, seconds: float | None) -> None:
         """Wait for `seconds` (None: for good); raises when the client hangs up or the server is closed meanwhile."""

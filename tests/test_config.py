@@ -162,7 +162,7 @@ def test_the_tokenizers_are_those_that_come_with_us():
         ('[models."a/b"]\nwindows = [{ utc = "1-x", factor = 2 }]', "windows[0] must be like"),
         ("[models.a]\ninput_per_mtok = 1", 'must be named "provider/model"'),
         ("[budget]\ndaily_usd = -5", "line 2: budget.daily_usd must be a number of at least 0"),
-        ('[budget]\nunknown_price = "ignore"', 'line 2: budget.unknown_price must be one of "warn", "refuse", "tokens"'),
+        ('[budget]\nunknown_price = "ignore"', 'budget.unknown_price must be one of "warn", "refuse", "tokens"'),
         ('[prices]\nurl = "prices.json"', "line 2: prices.url must be a URL"),
         ('[prices]\nurl = "file:///etc/passwd"', "line 2: prices.url must be a URL"),
         ('[prices]\nurl = "https://me:secret@h/p.json"', "line 2: prices.url must not hold a key"),

@@ -181,7 +181,7 @@ class Ground:
         cache = self.lists or ListCache(self.home.cache, listed)
         return ProviderLists(self.catalog, cache, listed, providers.models, self.clock)
 
-    def budgets(self, ledger: Reservations, run_limit: SpendLimit | None = None) -> Budgets:
+    def budgets(self, ledger: Reservations | None, run_limit: SpendLimit | None = None) -> Budgets:
         """Return the limits of config.toml and of this run."""
         said = self.config.budget
         caps = Caps(

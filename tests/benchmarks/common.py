@@ -208,17 +208,20 @@ class Bench(Generic[A]):
 
 
 @asynccontextmanager
-async def showing(app: A) -> AsyncIterator[Bench[A]]:
+async def showing(app: A, size: tuple[int, int] = SIZE) -> AsyncIterator[Bench[A]]:
     """Run any app on a sink."""
     app.driver_class = Sink
-    async with app.run_test(headless=False, size=SIZE) as pilot:
+    async with app.run_test(headless=False, size=size) as pilot:
         await pilot.pause()
         yield Bench(app, pilot)
 
 
 @asynccontextmanager
 async def running(
-    home: Path, config: str = "", providers: Callable[[Ground], Providers] = Ground.providers
+    home: Path,
+    config: str = "",
+    providers: Callable[[Ground], Providers] = Ground.providers,
+    size: tuple[int, int] = SIZE,
 ) -> AsyncIterator[Bench[ChatApp]]:
     """Run the real app on a home of its own, warmed up: the imports after the first paint are not what is measured."""
     home.mkdir(parents=True, exist_ok=True, mode=0o700)  # noqa: ASYNC240  nothing else runs yet
@@ -228,7 +231,7 @@ async def running(
     services = ground.services(store, served)
     app = ChatApp(services)
     try:
-        async with showing(app) as bench:
+        async with showing(app, size) as bench:
             await asyncio.to_thread(services.warm)
             await asyncio.to_thread(services.counter.load)
             await bench.pilot.pause()

@@ -11,7 +11,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from itertools import pairwise
 
@@ -67,9 +67,22 @@ async def _serve() -> None:
     await stopped.wait()
 
 
+def config_of(port: int, models: Sequence[str]) -> str:
+    """Return a configuration of models on a port, the default one first; each costs twice as much as the one before."""
+    prices = "".join(
+        f'[models."work/{name}"]\ninput_per_mtok = {2.0**at}\noutput_per_mtok = {2.0 ** (at + 1)}\n'
+        "context_window = 999999\n"
+        for at, name in enumerate(models)
+    )
+    return (
+        f'default_model = "work/{models[0]}"\n[providers.work]\nkind = "openai"\n'
+        f'base_url = "http://127.0.0.1:{port}/v1"\nmodels = {json.dumps(list(models))}\n{prices}'
+    )
+
+
 @contextmanager
-def serving() -> Iterator[str]:
-    """Start it; yield a configuration whose default model it serves."""
+def serving(models: Sequence[str] = ("a",)) -> Iterator[str]:
+    """Start it; yield a configuration of models that it serves, the default one first."""
     process = subprocess.Popen(
         [sys.executable, "-m", "tests.benchmarks.server"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     )
@@ -77,10 +90,7 @@ def serving() -> Iterator[str]:
     assert process.stdout is not None
     try:
         port = int(process.stdout.readline())
-        yield (
-            f'default_model = "work/a"\n[providers.work]\nkind = "openai"\nbase_url = "http://127.0.0.1:{port}/v1"\n'
-            'models = ["a"]\n[models."work/a"]\ninput_per_mtok = 1.0\noutput_per_mtok = 2.0\ncontext_window = 999999\n'
-        )
+        yield config_of(port, models)
     finally:
         process.stdin.close()
         process.wait(10)

@@ -479,6 +479,21 @@ def test_a_model_that_waits_for_its_turn_holds_nobody_up(program, three, servers
     assert query(program, "SELECT count(*) FROM charges WHERE model = 'a'") == [(1,)]
 
 
+def test_a_terminal_sees_how_long_the_next_request_waits_for_its_turn(program, three, servers):
+    three("[providers.one.limits]\nrequests_per_min = 1\n")
+    outer, inner = pty.openpty()
+    termios.tcsetwinsize(inner, (24, 100))
+    with program.start("compare", prompts_file(program), *MODELS[:2], stderr=inner) as process:
+        os.close(inner)
+        said = ""
+        while not (wait := re.search(r"1/3 .* so far, .* to come   next in (\d+) s   \d s", said)):
+            said += os.read(outer, 4096).decode()
+        process.send_signal(signal.SIGINT)
+        assert process.wait(10) == 130
+    os.close(outer)
+    assert 59 <= int(wait[1]) <= 61
+
+
 def test_a_model_that_refuses_the_key_is_not_asked_for_the_rest(program, three, servers):
     servers[1].plan = lambda _prompt, _before: reply(401, {"error": {"message": "no such key"}})
     found = as_json(program, prompts_file(program, 9), *MODELS, code=1)
@@ -503,6 +518,23 @@ def test_the_limit_holds_for_the_whole_run_and_over_its_starts(program, three, s
     assert program.run("compare", path, "-m", "one/a", "--max-cost", "0.003").code == 3
     assert len(servers[0].requests) == 3
     assert program.run("compare", path, "-m", "one/a", "--max-cost", "1").code == 0
+    assert len(servers[0].requests) == 10
+
+
+def test_the_limit_of_a_day_ends_the_run_and_what_is_whole_is_kept(program, three, servers):
+    three("[budget]\ndaily_usd = 0.0005\n")
+    path = prompts_file(program, 10)
+    ended = program.run("compare", path, "-m", "one/a", "--parallel", "1")
+    assert ended.code == 3
+    assert "not sent: " in ended.err
+    assert "is left of budget.daily_usd = $0.00050" in ended.err
+    assert servers[0].cost <= Decimal("0.0005")
+    answered = len(servers[0].requests)
+    assert 0 < answered < 10
+    assert program.run("compare", path, "-m", "one/a", "--parallel", "1").code == 3
+    assert len(servers[0].requests) == answered
+    three("")
+    assert program.run("compare", path, "-m", "one/a").code == 0
     assert len(servers[0].requests) == 10
 
 

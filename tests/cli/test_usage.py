@@ -5,7 +5,7 @@ import io
 import json
 import sqlite3
 from contextlib import closing
-from datetime import date
+from datetime import date, datetime
 from decimal import Decimal
 from unicodedata import east_asian_width
 
@@ -54,6 +54,28 @@ def test_a_history_that_is_not_there_is_not_made(program, form):
         assert ended.out.count("\n") == 1
     else:
         assert ended.out == "nothing was spent yet\n"
+
+
+def test_limits_say_how_they_stand_even_before_anything_was_spent(program, work, server):
+    work("[budget]\ndaily_usd = 2\nmonthly_usd = 0.002\n")
+    assert [(cap["name"], cap["left_usd"]) for cap in as_json(program)["caps"]] == [
+        ("budget.daily_usd", 2),
+        ("budget.monthly_usd", 0.002),
+    ]
+    server.enqueue(chat_stream(["hello"], usage=USAGE))
+    assert program.run("ask", "-q", "hi").code == 0
+    assert program.run("ask", "-q", "hi " * 1000).code == 3, "not sent"
+    document = as_json(program)
+    day, month = document["caps"]
+    assert (day["spent_usd"], day["left_usd"], day["held_usd"]) == (0.0015, 1.9985, 0)
+    assert datetime.fromisoformat(day["resets_at"]) > datetime.now().astimezone()
+    assert (month["spent_usd"], month["cap_usd"]) == (0.0015, 0.002)
+    total = document["total"]
+    assert (total["answers"], total["cut"], total["clamped"], total["waited_s"]) == (1, 0, 1, 0)
+    lines = program.run("usage").out.splitlines()
+    assert "Answers that met a limit: 1 given less room." in lines
+    assert lines[-2].startswith("budget.daily_usd: $0.0015 of $2.00 is spent, $2.00 is left until 20")
+    assert lines[-1].startswith("budget.monthly_usd: $0.0015 of $0.0020 is spent, $0.00050 is left until 20")
 
 
 def test_json_by_model_says_how_many_votes_a_model_won(program, work, server):

@@ -6,6 +6,7 @@ from concurrent.futures import Future
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from decimal import Decimal
+from unittest.mock import patch
 
 import pytest
 from hypothesis import given
@@ -16,7 +17,7 @@ from tui_chat.core.budget import LEAST_TOKENS, SAFE_TOKENS, Budgets, Caps, Spend
 from tui_chat.core.caps import Balance, Claim, Reserved, Span
 from tui_chat.core.chat import Chat
 from tui_chat.core.completion import Completion, State
-from tui_chat.core.errors import BudgetError, StorageError
+from tui_chat.core.errors import BudgetError, ChatError, StorageError
 from tui_chat.core.events import Finished, ResponseStarted, TextDelta, UsageUpdate, Waiting
 from tui_chat.core.model import Model
 from tui_chat.core.pricing import NOTHING, Price
@@ -24,9 +25,11 @@ from tui_chat.core.usage import Usage
 
 WHOLE = (ResponseStarted("id", "a-1"), TextDelta("Hello"), Finished("stop"), UsageUpdate(Usage(9, 4)))
 ENDLESS = (TextDelta("xxxxx"),) * 1000
+LOST = Waiting("connection", "reset", 0.0, 2, 3, request_sent=True)
 UNPRICED = Model("work", "b")
 FREE = Model("work", "free", price=Price(Decimal(0), Decimal(0)))
 PLAY = Model("demo", "quick", price=Price(Decimal(1), Decimal(2), source="play", play=True), scripted=True)
+ZERO = Decimal(0)
 INPUT_USD = Decimal("0.000022")
 """What `Hi` and the system prompt cost."""
 
@@ -40,6 +43,7 @@ class Purse:
     waits: bool = False
     claims: list[Claim] = field(default_factory=list)
     answers: list[Future[Reserved]] = field(default_factory=list)
+    asked_again: asyncio.Event = field(default_factory=asyncio.Event)
 
     def reserve(self, claim: Claim) -> Future[Reserved]:
         self.claims.append(claim)
@@ -49,6 +53,8 @@ class Purse:
             future.set_exception(StorageError("the disk is full"))
         elif not self.waits or len(self.claims) == 1:
             self.answer(len(self.claims) - 1)
+        if len(self.claims) > 1:
+            self.asked_again.set()
         return future
 
     def answer(self, at: int) -> None:
@@ -69,7 +75,7 @@ class Room:
     """A chat whose one turn asks `Hi`, within limits."""
 
     script: Script
-    caps: Caps = Caps()
+    caps: Caps = field(default_factory=Caps)
     purse: Purse | None = None
     run: SpendLimit | None = None
     model: Model = MODEL
@@ -127,8 +133,8 @@ class TestOneAnswer:
 
     async def test_a_flood_between_two_looks_does_not_pass_the_limit_unseen(self):
         room = Room(Script(ENDLESS, hangs=True), per_answer("0.001"))
-        room.chat._clock.monotonic = lambda: 1.0  # type: ignore[method-assign]  all of it comes at once
-        assert cost(await room.complete()) <= Decimal("0.00101")
+        with patch.object(room.chat._clock, "monotonic", lambda: 1.0):  # all of it comes at once
+            assert cost(await room.complete()) <= Decimal("0.00101")
 
     async def test_the_server_is_told_how_much_room_there_is(self):
         room = Room(Script(WHOLE), per_answer("0.0001"))
@@ -154,6 +160,10 @@ class TestOneAnswer:
         assert (answer.usage.source, answer.cost.quality) == ("reported", "reported")
         assert answer.billed_at_most is None
 
+    async def test_a_shorter_limit_of_the_servers_own_is_no_matter_of_the_budget(self):
+        ended = (TextDelta("x" * 10), Finished("length"), UsageUpdate(Usage(22, 10)))
+        assert (await Room(Script(ended), per_answer("0.0001")).complete()).finish_reason == "length"
+
     async def test_a_length_that_the_user_wanted_is_no_matter_of_the_budget(self):
         room = Room(Script((TextDelta("x"), Finished("length"))), per_answer("1"), params={"max_tokens": 1})
         assert (await room.complete()).finish_reason == "length"
@@ -165,18 +175,20 @@ class TestOneAnswer:
         assert "not sent: the prompt and 16 tokens of an answer cost $0.000054" in said(answer)
 
     async def test_what_failed_attempts_have_cost_counts(self):
-        lost = Waiting("connection", "reset", 0.0, 2, 3, request_sent=True)
-        script = Script((ResponseStarted(), TextDelta("x" * 30), lost, *ENDLESS))
+        script = Script((ResponseStarted(), TextDelta("x" * 30), LOST, *ENDLESS))
         answer = await Room(script, per_answer("0.0002")).complete()
         said(answer)
         assert cost(answer) <= Decimal("0.0002") - INPUT_USD - 30 * Decimal("0.000002") + Decimal("0.00001")
 
     async def test_what_costs_nothing_passes_any_limit(self):
-        room = Room(Script(WHOLE), Caps(*[Decimal(0)] * 4), Purse(Decimal(0)), model=FREE)
+        room = Room(Script(WHOLE), Caps(ZERO, ZERO, ZERO, ZERO), Purse(ZERO), model=FREE)
         assert (await room.complete()).finish_reason == "stop"
 
     async def test_a_limit_raised_meanwhile_holds_for_what_runs(self):
-        room = Room(Script(ENDLESS, before=lambda: room.budgets.raise_for_now("answer")), per_answer("0.0001"))
+        def raised() -> None:
+            assert room.budgets.raise_for_now("answer") == "budget.per_answer_usd = $0.00020"
+
+        room = Room(Script(ENDLESS, before=raised), per_answer("0.0001"))
         assert Decimal("0.0002") <= cost(await room.complete()) <= Decimal("0.00021")
 
 
@@ -248,8 +260,7 @@ class TestSharedLimits:
         purse = Purse(Decimal(1), waits=True)
         room = Room(Script(ENDLESS, hangs=True), Caps(daily_usd=Decimal(5)), purse)
         task = asyncio.create_task(room.complete())
-        while len(purse.claims) < 2:
-            await asyncio.sleep(0)
+        await asyncio.wait_for(purse.asked_again.wait(), 5)
         assert cost(room.answer) > purse.claims[1].used_usd, "it went on although nobody had answered"
         assert not purse.answers[1].done()
         purse.waits = False
@@ -259,6 +270,22 @@ class TestSharedLimits:
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
+
+    async def test_what_a_lost_attempt_took_is_set_aside_anew_before_the_next(self):
+        purse = Purse(Decimal(1))
+        room = Room(Script((ResponseStarted(), LOST, *WHOLE)), Caps(daily_usd=Decimal(5)), purse)
+        assert (await room.complete()).finish_reason == "stop"
+        assert [claim.used_usd for claim in purse.claims] == [INPUT_USD, INPUT_USD]
+
+    async def test_an_attempt_for_which_nothing_is_left_is_not_made(self):
+        purse = Purse(Decimal(1))
+
+        def spent() -> None:
+            purse.left_usd = ZERO
+
+        room = Room(Script((ResponseStarted(), LOST, *WHOLE), before=spent), Caps(daily_usd=Decimal(5)), purse)
+        assert said(await room.complete()).startswith("not sent: $0 is left")
+        assert (room.answer.text, room.script.closed) == ("", True)
 
     async def test_a_refusal_says_what_is_left_when_it_changes_and_what_to_do(self):
         room = Room(Script(WHOLE), Caps(daily_usd=Decimal(5)), Purse(Decimal("0.00003")))
@@ -280,7 +307,7 @@ class TestSharedLimits:
         room = Room(Script(WHOLE), Caps(per_chat_usd=Decimal(6), daily_usd=Decimal(7), monthly_usd=Decimal(8)), purse)
         await room.complete()
         spans = purse.claims[0].spans
-        assert [(span.scope, span.cap_usd) for span in spans] == [("chat", 6), ("day", 7), ("month", 8)]
+        assert [f"{span.scope} {span.cap_usd}" for span in spans] == ["chat 6", "day 7", "month 8"]
         assert spans[0].conversation_id == room.conversation.id
         for span in spans[1:]:
             assert span.since is not None
@@ -290,7 +317,7 @@ class TestSharedLimits:
 
     async def test_play_money_obeys_the_limit_of_an_answer_only(self):
         purse = Purse(Decimal(0))
-        room = Room(Script(WHOLE), Caps(Decimal(1), *[Decimal(0)] * 3), purse, model=PLAY)
+        room = Room(Script(WHOLE), Caps(Decimal(1), ZERO, ZERO, ZERO), purse, model=PLAY)
         assert ((await room.complete()).finish_reason, purse.claims) == ("stop", [])
         cut = await Room(Script(ENDLESS), per_answer("0.0001"), model=PLAY).complete()
         assert cut.cost.play
@@ -309,9 +336,41 @@ class TestSharedLimits:
             (balance,) = budgets.balances(None, NOON)
             levels.append(budgets.level(balance))
         assert levels == ["quiet", "warn", "reached"]
-        assert budgets.raise_for_now("day") == 20
+        assert budgets.raise_for_now("day") == "budget.daily_usd = $20.00"
         assert budgets.balances(None, NOON)[0].span.cap_usd == 20
         assert budgets.raise_for_now("month") is None
+
+
+class TestRaising:
+    async def test_a_limit_that_ended_an_answer_is_raised_and_the_answer_goes_on(self):
+        room = Room(Script(ENDLESS, hangs=True), per_answer("0.0001"))
+        cut = await room.complete()
+        assert room.budgets.can_raise(cut) == "answer"
+        assert room.budgets.raise_for_now("answer") == "budget.per_answer_usd = $0.00020"
+        rest = await room.complete(room.chat.again(room.conversation, [], room.turn, room.model, resumes=cut))
+        assert cost(rest) >= Decimal("0.0002")
+        assert room.script.requests[-1].partial == cut.text
+
+    async def test_the_words_of_an_answer_from_the_history_tell_which_limit_it_was(self):
+        limits = Caps(daily_usd=Decimal(5), monthly_usd=Decimal(9))
+        budgets = Budgets(limits, Purse(ZERO))
+        refused = await Room(Script(WHOLE), limits, Purse(ZERO)).complete()
+        refused.error = ChatError("budget", said(refused))
+        assert budgets.can_raise(refused) == "day"
+        assert Budgets(Caps(monthly_usd=Decimal(9))).can_raise(refused) is None, "it is not there any more"
+        assert budgets.can_raise(await Room(Script(WHOLE)).complete()) is None
+
+    async def test_what_nothing_can_be_raised_for_says_so(self):
+        refused = await Room(Script(WHOLE), Caps(unknown_price="refuse"), model=UNPRICED).complete()
+        assert Budgets(Caps(ZERO)).can_raise(refused) is None
+        assert Budgets(Caps(ZERO)).can_raise(await Room(Script(WHOLE), Caps(ZERO)).complete()) is None, "twice nothing"
+
+    async def test_the_tokens_of_an_unknown_price_can_be_raised(self):
+        caps = Caps(unknown_price="tokens", per_answer_tokens=100)
+        room = Room(Script(ENDLESS, hangs=True), caps, model=UNPRICED)
+        assert room.budgets.can_raise(await room.complete()) == "tokens"
+        assert room.budgets.raise_for_now("tokens") == "budget.per_answer_tokens = 200"
+        assert len((await room.complete(room.another())).text) == 200
 
 
 class TestStopped:

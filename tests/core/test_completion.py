@@ -102,6 +102,12 @@ class TestFolding:
         assert (answer.ttft_s, answer.total_s, answer.attempts) == (3.0, 4.0, 1)
         assert ended(RETRY, QUEUED, QUEUED, reason="cancelled").total_s == 2.0
 
+    def test_the_time_in_the_queue_is_kept_for_the_attempt_that_is_charged(self):
+        assert ended(QUEUED, QUEUED, Dequeued(), ResponseStarted()).queued_s == 2.0
+        assert ended(QUEUED, Dequeued(), RETRY, QUEUED, Dequeued()).queued_s == 2.0
+        lost = Waiting("overloaded", "busy", 8.0, 2, 3, request_sent=True)
+        assert ended(QUEUED, Dequeued(), lost).queued_s == 0.0
+
     def test_reasoning_that_never_came_to_an_answer_lasted_until_the_end(self):
         assert ended(ReasoningDelta("hm"), reason="cancelled").reasoning_s == 1.0
 

@@ -32,20 +32,13 @@ from tui_chat.core.message import Message
 from tui_chat.core.model import Model, Params
 from tui_chat.core.request import Request
 from tui_chat.core.usage import Usage
+from tui_chat.providers.allowances import LONGEST_LEARNED_S, Allowance, allowances
 from tui_chat.providers.client import HTTPProvider
 from tui_chat.providers.endpoint import Endpoint, Network
 from tui_chat.providers.openai_chat import OpenAIChat
-from tui_chat.providers.rate_limits import (
-    LONGEST_LEARNED_S,
-    OUTPUT_GUESS,
-    Allowance,
-    Need,
-    RateLimiter,
-    Ticket,
-    Turnstiles,
-    allowances,
-    need_of,
-)
+from tui_chat.providers.rate_limits import PATIENCE_S, RateLimiter
+from tui_chat.providers.ticket import OUTPUT_GUESS, Kind, Need, Ticket, need_of
+from tui_chat.providers.turnstile import Turnstiles
 
 NOW = 1_800_000_000.0
 SPAN_S = 0.4
@@ -72,6 +65,25 @@ class Call:
     reported: Usage = field(default_factory=Usage)
     fails: bool = False
     """It never reaches the server."""
+    model: str = "m"
+
+
+class TellingServer:
+    """Counts all models together, in a window that slides or not, and tells what is left and when there is more."""
+
+    def __init__(self, limit: int, *, slides: bool) -> None:
+        self.limit, self.slides, self.refused = limit, slides, 0
+        self._taken: list[float] = []
+
+    def take(self, now_s: float) -> dict[Kind, Allowance]:
+        begun_s = now_s - 60 if self.slides else now_s // 60 * 60
+        self._taken = [at_s for at_s in self._taken if at_s > begun_s or (at_s == begun_s and not self.slides)]
+        if len(self._taken) >= self.limit:
+            self.refused += 1
+        else:
+            self._taken.append(now_s)
+        more_at_s = (self._taken[0] if self.slides else begun_s) + 60
+        return {"requests": Allowance(self.limit, self.limit - len(self._taken), more_at_s - now_s)}
 
 
 @dataclass
@@ -89,16 +101,21 @@ class Played:
         return list(self.sent_at)
 
 
-def play(limiter: RateLimiter, calls: list[Call]) -> Played:
+def play(limiter: RateLimiter, calls: list[Call], server: TellingServer | None = None) -> Played:
     """Let the calls come, wait and be answered; time jumps from moment to moment."""
     played, now_s = Played(), 0.0
-    tickets = [Ticket(number, need=call.need) for number, call in enumerate(calls)]
+    tickets = [Ticket(number, call.model, call.need) for number, call in enumerate(calls)]
+    told: dict[int, dict[Kind, Allowance]] = {}
     moments: list[tuple[float, int, str]] = [(call.arrives_s, number, "came") for number, call in enumerate(calls)]
     heapq.heapify(moments)
     while moments or limiter.next_at_s is not None:
         next_s = limiter.next_at_s
         if moments and (next_s is None or moments[0][0] <= next_s):
             now_s, number, what = heapq.heappop(moments)
+            if what == "counted" and server is not None:
+                told[number] = server.take(now_s)
+            if what == "answered":
+                limiter.answered(tickets[number], now_s, told.get(number, {}))
             happen(limiter, played, tickets[number], what, now_s)
             if what == "came" and (patience_s := calls[number].gives_up_s) is not None:
                 heapq.heappush(moments, (now_s + patience_s, number, "gave up"))
@@ -113,6 +130,7 @@ def play(limiter: RateLimiter, calls: list[Call]) -> Played:
                 heapq.heappush(moments, (now_s + call.reaches_s, ticket.number, "failed"))
                 continue
             played.counted_at[ticket.number] = now_s + call.reaches_s
+            heapq.heappush(moments, (now_s + call.reaches_s, ticket.number, "counted"))
             came_s = now_s + call.reaches_s + call.returns_s
             played.ended_at[ticket.number] = came_s + call.streams_s
             heapq.heappush(moments, (came_s, ticket.number, "answered"))
@@ -125,8 +143,6 @@ def happen(limiter: RateLimiter, played: Played, ticket: Ticket, what: str, now_
     match what:
         case "came":
             limiter.join(ticket)
-        case "answered":
-            limiter.answered(ticket, now_s, {})
         case "ended" | "failed":
             limiter.leave(ticket, now_s)
         case "gave up" if not ticket.admitted:
@@ -151,7 +167,7 @@ def least_in_bucket(times: list[float], size: int) -> float:
     return least
 
 
-short = st.floats(0, 3)
+short = st.floats(0.001, 3)
 calls = st.lists(
     st.builds(
         Call,
@@ -162,6 +178,7 @@ calls = st.lists(
         st.none() | st.floats(0, 100),
         need=st.builds(Need, st.integers(0, 40), st.integers(0, 40)),
         fails=st.booleans(),
+        model=st.sampled_from("ab"),
     ),
     max_size=30,
 )
@@ -213,6 +230,7 @@ def test_whoever_leaves_the_queue_gives_the_place_to_the_next():
     limiter.answered(tickets[0], 0.0, {})
     limiter.leave(tickets[1], 1.0)
     assert limiter.admit(1.0) == []
+    assert limiter.foresee(1.0) == (tickets[2],)
     assert (tickets[2].before, tickets[2].reason) == (0, "the limit of 1 request a minute has room")
     assert 60 <= tickets[2].until_s <= 61
     assert limiter.admit(61.0) == [tickets[2]]
@@ -230,8 +248,8 @@ def test_everybody_in_the_queue_knows_how_long_it_will_take():
         limiter.join(ticket)
     for ticket in limiter.admit(0.0):
         limiter.answered(ticket, 0.0, {})
-    limiter.admit(0.0)
-    assert [(ticket.before, round(ticket.until_s / 60)) for ticket in limiter.queue] == [(0, 1), (1, 1), (2, 2), (3, 2)]
+    foreseen = limiter.foresee(0.0)
+    assert [(ticket.before, round(ticket.until_s / 60)) for ticket in foreseen] == [(0, 1), (1, 1), (2, 2), (3, 2)]
 
 
 def test_a_request_larger_than_the_whole_limit_goes_alone():
@@ -331,6 +349,26 @@ def test_a_moment_is_measured_on_the_servers_own_clock():
     assert allowances(headers, NOW)["requests"].reset_in_s == pytest.approx(20)
 
 
+def queued(model: str, many: int) -> list[Ticket]:
+    return [Ticket(number, model) for number in range(1, many + 1)]
+
+
+def join(limiter: RateLimiter, tickets: list[Ticket]) -> None:
+    for ticket in tickets:
+        limiter.join(ticket)
+
+
+@given(st.integers(1, 6), st.booleans(), calls)
+def test_a_server_that_tells_what_is_left_never_has_to_refuse(limit: int, slides: bool, arrivals: list[Call]):
+    for call in arrivals:
+        call.arrives_s += 10  # before the first answer nothing is known
+        call.reaches_s, call.returns_s = call.reaches_s / 2, call.returns_s / 2
+    server = TellingServer(limit, slides=slides)
+    played = play(RateLimiter(), [Call(0.0, model="a"), *arrivals], server)
+    assert server.refused == 0
+    assert len(played.sent) + len(played.left) == len(arrivals) + 1
+
+
 class TestLearned:
     def limiter(self, told: dict[str, str], model: str = "m", **fields: int) -> RateLimiter:
         """Return one that heard this of a first request."""
@@ -342,8 +380,12 @@ class TestLearned:
         return limiter
 
     def sent_at(self, limiter: RateLimiter, ticket: Ticket) -> float:
+        """Return when the last that came goes."""
         limiter.join(ticket)
-        return 0.0 if limiter.admit(0.0) else ticket.until_s
+        if limiter.admit(0.0):
+            return 0.0
+        limiter.foresee(0.0)
+        return ticket.until_s
 
     def test_with_nothing_left_the_reset_is_waited_for(self):
         ticket = Ticket(1, "m")
@@ -351,19 +393,54 @@ class TestLearned:
         assert ticket.reason == "the server has requests left"
 
     def test_what_is_left_is_used_up_without_asking_again(self):
-        limiter, tickets = self.limiter(told("2", "20s", "5")), [Ticket(number, "m") for number in range(1, 9)]
-        for ticket in tickets:
-            limiter.join(ticket)
+        limiter, tickets = self.limiter(told("2", "20s", "5")), queued("m", 8)
+        join(limiter, tickets)
         assert limiter.admit(0.0) == tickets[:2]
-        assert limiter.admit(21.0) == tickets[2:7], "a whole limit after the reset"
+        assert [round(ticket.until_s, -1) for ticket in limiter.foresee(0.0)] == [20] * 5 + [80], "five at a time"
 
-    def test_of_a_limit_that_nobody_told_one_goes_first_to_ask(self):
-        limiter, tickets = self.limiter(told("0", "20s")), [Ticket(number, "m") for number in range(1, 4)]
-        for ticket in tickets:
-            limiter.join(ticket)
+    @pytest.mark.parametrize("limit", ["5", ""])
+    def test_after_the_reset_one_goes_first_to_ask(self, limit: str):
+        limiter, tickets = self.limiter(told("0", "20s", limit)), queued("m", 4)
+        join(limiter, tickets)
         assert limiter.admit(21.0) == tickets[:1]
-        limiter.answered(tickets[0], 22.0, allowances(told("2", "30s"), NOW))
+        assert limiter.admit(22.0) == []
+        limiter.answered(tickets[0], 22.0, allowances(told("2", "30s", limit), NOW))
+        assert limiter.admit(22.0) == tickets[1:3]
+
+    def test_whoever_went_to_ask_is_not_waited_for_too_long(self):
+        limiter, tickets = self.limiter(told("0", "20s", "5")), queued("m", 3)
+        join(limiter, tickets)
+        assert limiter.admit(21.0) == tickets[:1]
+        assert limiter.next_at_s == 21 + PATIENCE_S
+        assert limiter.admit(21 + PATIENCE_S) == tickets[1:2]
+
+    def test_a_server_that_tells_nothing_more_is_not_asked_again(self):
+        limiter, tickets = self.limiter(told("0", "20s", "5")), queued("m", 4)
+        join(limiter, tickets)
+        assert limiter.admit(21.0) == tickets[:1]
+        limiter.answered(tickets[0], 22.0, {})
         assert limiter.admit(22.0) == tickets[1:]
+
+    def test_what_was_on_its_way_is_given_back_when_it_was_counted_already(self):
+        limiter, tickets = RateLimiter(), queued("m", 12)
+        join(limiter, tickets[:5])
+        limiter.admit(0.0)
+        for ticket, left in ((tickets[4], "4"), (tickets[0], "8"), (tickets[2], "7"), (tickets[3], "6")):
+            limiter.answered(ticket, 1.0, allowances(told(left, "20s", "9"), NOW))
+        limiter.answered(tickets[1], 1.0, allowances(told("5", "20s", "9"), NOW))
+        join(limiter, tickets[5:])
+        assert limiter.admit(1.0) == tickets[5:9]
+
+    @pytest.mark.parametrize("apart", [False, True])
+    def test_models_of_the_same_limit_may_be_in_one_count(self, apart: bool):
+        limiter, tickets = RateLimiter(), [Ticket(number, "ab"[number % 2]) for number in range(12)]
+        limits = ("5", "6" if apart else "5")
+        join(limiter, tickets[:2])
+        limiter.admit(0.0)
+        for ticket, limit in zip(tickets, limits, strict=False):
+            limiter.answered(ticket, 0.0, allowances(told("3", "20s", limit), NOW))
+        join(limiter, tickets[2:])
+        assert len(limiter.admit(0.0)) == (5 if apart else 3), "the other was on its way"
 
     def test_tokens_that_are_left_must_be_enough(self):
         limiter = self.limiter(told("400", "20s", "1000", "tokens"))
@@ -398,8 +475,9 @@ class TestLearned:
         for ticket in tickets:
             limiter.join(ticket)
         assert limiter.admit(0.0) == []
+        limiter.foresee(0.0)
         assert tickets[1].until_s >= tickets[0].until_s >= 20
-        assert limiter.admit(21.0) == tickets
+        assert limiter.admit(21.0) == tickets[:1]
 
     def test_what_comes_late_tells_of_an_earlier_moment(self):
         limiter, tickets = RateLimiter(), [Ticket(number, "m") for number in range(3)]
@@ -407,8 +485,9 @@ class TestLearned:
             limiter.join(ticket)
         limiter.admit(0.0)
         limiter.answered(tickets[2], 1.0, allowances(told("2", "20s", "5"), NOW))
-        limiter.answered(tickets[0], 2.0, allowances(told("4", "20s", "5"), NOW))
         assert self.sent_at(limiter, Ticket(4, "m")) >= 20, "two of the two that were left are on their way"
+        limiter.answered(tickets[0], 2.0, allowances(told("4", "20s", "5"), NOW))
+        assert len(limiter.admit(2.0)) == 1, "of the three that were counted it was one"
 
 
 # against servers that count

@@ -57,6 +57,21 @@ def test_an_estimate_marks_the_total(store):
     assert store.spent_in(chat.id).estimated
 
 
+def test_what_runs_is_in_the_sums_and_can_be_told_from_them(store):
+    chat = chat_named()
+    said(store, chat, "a", model=ONE_DOLLAR)
+    turn = turn_in(chat, "b", (ONE_DOLLAR,))
+    store.start_turn(chat, turn)
+    stream(turn.completions[0], "Hello")
+    store.save_partial(turn.completions[0], "Hello", "").result()
+    running = store.open_charges()
+    assert running == {turn.completions[0].id: turn.completions[0].cost.usd}
+    assert store.spent_since(NOON).usd == 1 + sum(running.values())
+    finish(turn.completions[0], "")
+    store.save_completion(chat.id, turn.completions[0]).result()
+    assert store.open_charges() == {}
+
+
 def test_spending_counts_from_an_aware_time(store):
     chat = chat_named()
     for hours in (0, 1, 2):

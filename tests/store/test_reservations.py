@@ -22,9 +22,12 @@ from tui_chat.core.conversation import Conversation
 from tui_chat.core.events import Waiting
 from tui_chat.core.pricing import Price
 from tui_chat.core.usage import Usage
+from tui_chat.store import database, reservations
 from tui_chat.store.conversations import SQLiteStore
+from tui_chat.store.migrations import MIGRATIONS, migrate
 
-CENT = replace(MODEL, price=Price(Decimal(0), Decimal(10_000), source="config"), stops_billing="yes")
+CENTS = Price(Decimal(0), Decimal(10_000), source="config")
+CENT = replace(MODEL, price=CENTS, stops_billing="yes")
 """A cent for each token of output, and a letter is a token here."""
 DAY = timedelta(days=1)
 ZERO = Decimal(0)
@@ -146,7 +149,7 @@ def test_an_attempt_that_failed_stays_charged_beside_the_hold_of_the_next(store)
 
 def test_days_and_play_money_are_told_apart(store):
     chat = chat_named()
-    play = replace(CENT, price=replace(CENT.price, play=True))
+    play = replace(CENT, price=replace(CENTS, play=True))
     for model, at in ((CENT, NOON - DAY), (CENT, NOON), (CENT, NOON + DAY), (play, NOON)):
         completion = running(store, chat, model)
         completion.created_at = at
@@ -173,6 +176,26 @@ def test_what_may_be_billed_in_full_counts_in_full_once_it_was_stopped(store):
     completion.settle(Usage(10, 12), Decimal("0.12"))
     store.save_completion(chat.id, completion).result()
     assert only(store.balances((day,))).at_most_usd == Decimal("0.12"), "the bill ends the doubt"
+
+
+def test_a_history_of_version_4_is_brought_up_to_date(path):
+    path.parent.mkdir()
+    path.touch()
+    with closing(database.connect(path, "mode=rw")) as connection:
+        connection.execute("PRAGMA journal_mode = WAL")
+        migrate(connection, path, MIGRATIONS[:4])
+        connection.execute(
+            "INSERT INTO charges (id, at, completion_id, purpose, provider, model, cost_usd, cost_quality, state) "
+            "VALUES ('x', ?, 'c', 'answer', 'work', 'a', '0.25', 'reported', 'settled')",
+            (NOON.isoformat(timespec="microseconds"),),
+        )
+        connection.row_factory = sqlite3.Row
+        day = span("1")
+        assert reservations.balances(connection, path, "", (day,)) == (Balance(day, Decimal("0.25"), Decimal("0.25")),)
+    history, chat = opened(path), chat_named()
+    assert only(history.balances((day,))) == Balance(day, Decimal("0.25"), Decimal("0.25"))
+    assert history.reserve(claim(running(history, chat), chat, day)).result().tightest.left_usd == Decimal("0.75")
+    history.close()
 
 
 PROGRAM = """
@@ -253,7 +276,7 @@ def test_what_a_killed_program_held_comes_back_and_what_it_spent_does_not(path):
         killed.kill()
         killed.wait(10)
         (after,) = history.balances((day,))
-        assert (after.held_usd, after.spent_usd) == (0, before.spent_usd), "seen at once by those that live"
+        assert (after.held_usd, after.spent_usd) == (ZERO, before.spent_usd), "seen at once by those that live"
         history.close()
     again = opened(path)
     assert reserved(path) == 0
@@ -275,7 +298,7 @@ def test_one_that_lives_takes_what_a_dead_one_held(path):
         history.close()
 
 
-CAP, SLICE, LEAST = Decimal("2"), Decimal("0.3"), Decimal("0.05")
+CAP, SLICE, LEAST = Decimal(2), Decimal("0.3"), Decimal("0.05")
 
 
 class Ledger(RuleBasedStateMachine):

@@ -17,11 +17,20 @@ from hypothesis import strategies as st
 
 from tests.store.made import MODEL, NOON, HandClock, answer, chat_named, finish, opened, said, stream, turn_in
 from tui_chat.core.errors import ProviderError
-from tui_chat.core.events import Waiting
+from tui_chat.core.events import FinishReason, Waiting
 from tui_chat.core.pricing import Price
 from tui_chat.core.savings import Saved
 from tui_chat.core.usage import Usage
-from tui_chat.core.usage_report import GROUPINGS, Foreign, OwnCurrency, UsageRow, money, saved_text, tokens_text
+from tui_chat.core.usage_report import (
+    GROUPINGS,
+    Foreign,
+    OwnCurrency,
+    UsageRow,
+    limits_text,
+    money,
+    saved_text,
+    tokens_text,
+)
 from tui_chat.store.conversations import SQLiteStore
 
 ONE_DOLLAR = replace(MODEL, price=Price(Decimal(1000), Decimal(0), source="config"))
@@ -231,6 +240,26 @@ def test_what_stopping_saved_is_added_up(store):
     total = store.usage("model").total
     assert (total.stopped, total.saved_low, total.saved_high) == (4, Decimal("0.75"), Decimal("3.5"))
     assert saved_text(total) == "$0.7500–$3.50"
+
+
+def test_what_limits_did_to_answers_is_counted(store):
+    chat = chat_named()
+    endings: list[tuple[FinishReason, int | None, float]] = [
+        ("budget", 50, 0.0),
+        ("stop", 50, 2.5),
+        ("cancelled", None, 4.0),
+    ]
+    for ending, clamped_to, queued_s in endings:
+        turn = turn_in(chat, "a", (ONE_DOLLAR,))
+        (completion,) = turn.completions
+        completion.clamped_to, completion.queued_s = clamped_to, queued_s
+        store.start_turn(chat, turn)
+        finish(completion, reason=ending)
+        store.save_completion(chat.id, completion).result()
+    total = store.usage("day").total
+    assert (total.answers, total.stopped, total.cut, total.clamped) == (3, 2, 1, 2)
+    assert (total.waits, total.waited_s) == (2, 6.5)
+    assert limits_text(total) == "1 cut, 2 given less room, 2 waited 6 s"
 
 
 def test_a_history_of_before_anything_was_saved_by_stopping_can_be_read(tmp_path):

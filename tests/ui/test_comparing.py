@@ -335,7 +335,7 @@ class TestMore:
             servers.answer(name, chat_chunk("words"), WaitFor(gate), chat_stream([" and more"], usage=chat_usage(9, 5)))
         async with program.running(size=(150, 40), more=servers.more) as driver:
             choose(driver, *NAMES[:2])
-            await driver.app.run_action("toggle_blind", driver.screen.pane)  # from the palette
+            await driver.app.run_action("compare('toggle_blind')", driver.screen.pane)  # from the palette
             await ask(driver, "hi")
             await driver.until(lambda: all(answer.text for answer in last(driver).values()))
             gate.set()

@@ -109,7 +109,7 @@ def test_an_answer_that_waits_for_its_turn_counts_down_and_offers_no_retry(monke
     for passed_s, clock in ((0.0, "0:12"), (5.0, "0:07"), (99.0, "0:00")):
         monkeypatch.setattr("tui_chat.ui.widgets.transcript.answer_foot.monotonic", lambda now_s=passed_s: now_s)
         lines = [line.plain for line in foot_lines(completion, UNICODE, {}, under_cursor=True)]
-        assert lines[0] == f"◌ queued   {clock} until the limit of 5 requests a minute has room   2 before it"
+        assert lines[0] == f"◌ queued   {clock}   2 ahead   until the limit of 5 requests a minute has room"
     assert lines[-1] == "esc leave the queue  ·  ^l other model"
     assert meter(completion, 5.0, 80, UNICODE).plain.split() == ["◌", "queued", "–"]
 

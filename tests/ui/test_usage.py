@@ -2,6 +2,7 @@
 
 import sqlite3
 from collections.abc import Sequence
+from concurrent.futures import Future
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -13,13 +14,15 @@ from textual.content import Content
 from tests.loopback import Head, WaitFor, chat_chunk, chat_stream, chat_usage
 from tests.ui.conftest import Driver, Program
 from tui_chat.bootstrap import Ground
+from tui_chat.core.budget import Budgets, Caps
+from tui_chat.core.caps import Balance, Claim, Reserved, Span
 from tui_chat.core.completion import Completion, Log
 from tui_chat.core.conversation import Turn
 from tui_chat.core.errors import StorageError
 from tui_chat.core.ids import new_id
 from tui_chat.core.model import Model
 from tui_chat.core.usage_report import OwnCurrency, UsageRow, UsageTable
-from tui_chat.ui.screens.usage import Limits, UsageScreen
+from tui_chat.ui.screens.usage import UsageScreen
 from tui_chat.ui.theme import ASCII, UNICODE
 from tui_chat.ui.widgets.bars import thin, upright
 
@@ -247,15 +250,47 @@ async def shown(program: Program, ledger: Ledger, **options) -> list[str]:
         return driver.lines()
 
 
-async def test_limits_have_gauges(program):
+class Purse:
+    """A ledger in which so much is spent, whatever the limit."""
+
+    def __init__(self, spent: str) -> None:
+        self.spent = Decimal(spent)
+
+    def balances(self, spans: Sequence[Span]) -> tuple[Balance, ...]:
+        return tuple(Balance(span, self.spent, self.spent) for span in spans)
+
+    def reserve(self, claim: Claim) -> Future[Reserved]:
+        raise NotImplementedError
+
+
+def budgets(day: str, month: str, spent: str) -> Budgets:
+    return Budgets(Caps(daily_usd=Decimal(day), monthly_usd=Decimal(month)), Purse(spent))
+
+
+async def test_limits_have_gauges_and_say_what_is_left_and_until_when(program):
     row = UsageRow("x/y", "model-y", 3, settled_usd=Decimal("4.50"), charges=3, priced=3)
-    lines = await shown(program, Ledger([row]), limits=Limits(Decimal(5), Decimal(50)))
+    lines = await shown(program, Ledger([row]), budgets=budgets("5", "50", "4.50"))
+    left = next(line for line in lines if " left  " in line)
+    assert "$0.5000 today, until 00:00   $45.50 this month, until 1 " in left
     today = next(line for line in lines if "today    " in line and "of" in line)
     month = next(line for line in lines if "month    " in line and "of" in line)
     assert "$4.50 of   $5.00" in today
     assert today.rstrip().endswith("90%")
     assert month.rstrip().endswith("9%")
     assert today.count("━") > 5 * month.count("━")
+
+
+async def test_a_limit_that_is_reached_says_so_in_words(program):
+    row = UsageRow("x/y", "model-y", 3, settled_usd=Decimal("5.01"), charges=3, priced=3)
+    lines = await shown(program, Ledger([row]), budgets=budgets("5", "50", "5.01"))
+    assert any("◆ nothing today, until 00:00" in line for line in lines)
+    assert any("$5.01 of   $5.00" in line and line.endswith("100%") for line in lines)
+
+
+async def test_what_limits_did_to_answers_is_counted(program):
+    row = UsageRow("x/y", "y", 9, charges=9, priced=9, cut=2, clamped=5, waits=7, waited_s=125.0)
+    lines = await shown(program, Ledger([row]))
+    assert any("limits  2 cut, 5 given less room, 7 waited 2 min" in line for line in lines)
 
 
 async def test_the_users_currency_stands_beside_totals(program):

@@ -349,7 +349,7 @@ class _Run:
             self._batch.hopeless[completion.model.name] = error
             self._progress.failed += len(queue)
             queue.clear()
-        if isinstance(error, BudgetError) and error.scope != "answer":
+        if isinstance(error, BudgetError) and error.shared:
             self._end()
             self._over_budget = True
             self._limited = self._limited or error
@@ -476,7 +476,8 @@ class _Bar:
         width = 80
         with suppress(OSError, ValueError):
             width = os.get_terminal_size(sys.stderr.fileno()).columns or width
-        line = tables.progress_text(self._progress, self._elapsed_s, max(20, width - 1), plain=not self._draws())
+        now_s, room = time.monotonic(), max(20, width - 1)
+        line = tables.progress_text(self._progress, self._elapsed_s, now_s, room, plain=not self._draws())
         if line != self._shown:
             self._shown = line
             self._write(f"\r{line}\x1b[K")

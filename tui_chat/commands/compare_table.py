@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import math
 from collections.abc import Sequence
 from decimal import Decimal
 
@@ -249,10 +250,13 @@ def _ratio_text(ratio: Decimal | None) -> str:
 # while it runs
 
 
-def progress_text(progress: Progress, elapsed_s: float, width: int, *, plain: bool = False) -> str:
-    """Return `37/150  ███─────  $0.0123 so far, ~$0.04 to come   2 failed   12 s` in at most `width` cells."""
+def progress_text(progress: Progress, elapsed_s: float, now_s: float, width: int, *, plain: bool = False) -> str:
+    """Return `37/150  ███─────  $0.0123 so far, ~$0.04 to come   2 failed   12 s` in at most `width` cells.
+
+    While all wait for a limit it says for how long: `next in 42 s`. `now_s` is on the monotonic clock.
+    """
     done, size = progress.done, progress.batch.size
-    tail = f"{progress_money(progress)}{_failed(progress, '   ')}   {duration(elapsed_s)}"
+    tail = f"{progress_money(progress)}{_failed(progress, '   ')}{_queued(progress, now_s)}   {duration(elapsed_s)}"
     room = min(_BAR, width - cells(f"{done}/{size}    {tail}"))
     full = round(room * done / size) if room >= 4 else 0
     bar = ("#" * full + "-" * (room - full) if plain else "█" * full + "─" * (room - full)) if room >= 4 else ""
@@ -285,6 +289,11 @@ def duration(elapsed_s: float) -> str:
 
 def _amount(progress: Progress, usd: Decimal) -> str:
     return ("play " if progress.play else "") + fmt.amount(usd)
+
+
+def _queued(progress: Progress, now_s: float) -> str:
+    until_s = progress.queued_until_s
+    return "" if until_s is None else f"   next in {duration(math.ceil(max(0.0, until_s - now_s)))}"
 
 
 def _failed(progress: Progress, before: str) -> str:

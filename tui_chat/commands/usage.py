@@ -15,6 +15,8 @@ from typing import Literal
 from tui_chat.bootstrap import Ground
 from tui_chat.commands.history import open_history
 from tui_chat.commands.output import say, write_text
+from tui_chat.core.budget import standing as standing_of
+from tui_chat.core.caps import Balance
 from tui_chat.core.format import amount
 from tui_chat.core.safe_text import one_line
 from tui_chat.core.standing import Standing, standing
@@ -23,6 +25,7 @@ from tui_chat.core.usage_report import (
     OwnCurrency,
     UsageRow,
     UsageTable,
+    limits_text,
     midnight,
     money,
     own_currency,
@@ -53,19 +56,23 @@ def usage(by: By, form: Form, *, since: date | None = None, days: int | None = N
         since = _day_before(ground.clock.now().astimezone().date(), days - 1)
     table = UsageTable(by, since, (), UsageRow("", "total"))
     stands: list[Standing] = []
+    now = ground.clock.now()
+    caps = ground.budgets(None).balances(None, now)
     if ground.home.database.exists():
         begin = None if since is None else midnight(since)
         with open_history(ground) as history:
             table = history.store.usage(by, begin)
+            caps = ground.budgets(history.store).balances(None, now)
             if by == "model" and form == "json":
                 stands = standing(history.store.votes())
     match form:
         case "json":
-            return write_text(json.dumps(_document(table, stands), ensure_ascii=True, indent=1) + "\n")
+            return write_text(json.dumps(_document(table, stands, caps), ensure_ascii=True, indent=1) + "\n")
         case "csv":
             return write_text(csv_text(table))
         case "table":
-            return write_text(table_text(table, own_currency(ground.config.ui), _width(), plain=not _draws()))
+            text = table_text(table, own_currency(ground.config.ui), _width(), plain=not _draws())
+            return write_text(text + _caps_text(caps))
 
 
 def _day_before(day: date, days: int) -> date:
@@ -78,14 +85,32 @@ def _day_before(day: date, days: int) -> date:
 # for programs
 
 
-def _document(table: UsageTable, stands: Sequence[Standing] = ()) -> dict[str, object]:
+def _document(table: UsageTable, stands: Sequence[Standing] = (), caps: Sequence[Balance] = ()) -> dict[str, object]:
     """Return the document; of models it says too how they stand by all votes, whatever the time."""
     rows = [{"key": row.key, **_record(row), "title": row.title} for row in table.rows]
     if table.by == "model":
         known = {each.model: each for each in stands}
         rows = [row | _votes(known.get(str(row["key"]))) for row in rows]
     since = None if table.since is None else table.since.isoformat()
-    return {"by": table.by, "rows": rows, "total": _record(table.total), "since": since}
+    total = {**_record(table.total), **_limited(table.total)}
+    return {"by": table.by, "rows": rows, "total": total, "since": since, "caps": [_cap(each) for each in caps]}
+
+
+def _cap(balance: Balance) -> dict[str, object]:
+    span = balance.span
+    return {
+        "name": span.name,
+        "cap_usd": float(span.cap_usd),
+        "spent_usd": float(balance.spent_usd),
+        "spent_at_most_usd": float(balance.at_most_usd),
+        "held_usd": float(balance.held_usd),
+        "left_usd": float(balance.left_usd),
+        "resets_at": None if span.until is None else span.until.astimezone().isoformat(),
+    }
+
+
+def _limited(row: UsageRow) -> dict[str, object]:
+    return {"cut": row.cut, "clamped": row.clamped, "waits": row.waits, "waited_s": round(row.waited_s, 3)}
 
 
 def _votes(stands: Standing | None) -> dict[str, object]:
@@ -229,7 +254,15 @@ def _remarks(total: UsageRow, *, plain: bool) -> list[str]:
     if total.foreign:
         units = ", ".join(each.currency for each in total.foreign)
         said.append(f"No rate for {units}: set usd_rate in the pricing of its provider in config.toml.")
+    if limits := limits_text(total):
+        said.append(f"Answers that met a limit: {limits}.")
     return ["", *said] if said else []
+
+
+def _caps_text(caps: Sequence[Balance]) -> str:
+    """Return how limits stand, a line each."""
+    lines = [f"{each.span.name}: {standing_of(each)}.\n" for each in caps]
+    return "".join(["\n", *lines]) if lines else ""
 
 
 def _count(number: int, noun: str) -> str:

@@ -302,6 +302,13 @@ class Progress:
         return sum(self.answered.values())
 
     @property
+    def queued_until_s(self) -> float | None:
+        """When the next request will be sent, on the monotonic clock; `None` unless all that run are queued."""
+        ends = [each.queued_until_s for each in self.running.values()]
+        known = [end_s for end_s in ends if end_s is not None]
+        return min(known) if known and len(known) == len(ends) else None
+
+    @property
     def play(self) -> bool:
         """All of it is play money."""
         return all(model.price is not None and model.price.play for model in self.batch.models)

@@ -16,10 +16,10 @@ from datetime import date, datetime, timedelta
 from decimal import Decimal, localcontext
 from typing import Literal
 
-from tui_chat.core.caps import Balance, Claim, Reserved, Scope, Span
-from tui_chat.core.completion import Completion
+from tui_chat.core.caps import Balance, Claim, Level, Reserved, Scope, Span
+from tui_chat.core.completion import Completion, asked_length
 from tui_chat.core.errors import BudgetError, StorageError
-from tui_chat.core.events import ReasoningDelta, StreamEvent, TextDelta, ToolCallDelta, UsageUpdate
+from tui_chat.core.events import ReasoningDelta, StreamEvent, TextDelta, ToolCallDelta, UsageUpdate, Waiting
 from tui_chat.core.format import amount
 from tui_chat.core.model import Model
 from tui_chat.core.ports import Reservations
@@ -31,21 +31,25 @@ LEAST_TOKENS = 16
 """Output for which there must be room; some servers refuse to be asked for less."""
 SLICE_TOKENS = 512
 """Output that an answer sets aside at once where there is plenty."""
-SAFE_TOKENS = 8192
+SAFE_TOKENS = 4096
 """The longest answer that every current model can be asked for: a server refuses a request that asks for more than its
 model can. Where there is room for more, nothing is sent and the cut inside the stream alone holds."""
+_FULL = 0.9
+"""The part of the room from which on it was the room that ended an answer, not a smaller limit of the server's."""
 _LOOK_INTERVAL_S = 0.02
-_LENGTH_NAMES = ("max_tokens", "max_completion_tokens", "max_output_tokens")
 _NAMES: dict[Scope, str] = {
     "answer": "budget.per_answer_usd",
+    "tokens": "budget.per_answer_tokens",
+    "price": "budget.unknown_price",
     "chat": "budget.per_chat_usd",
     "day": "budget.daily_usd",
     "month": "budget.monthly_usd",
 }
 _ZERO = Decimal(0)
 
+_Room = tuple[Decimal, Scope, str]
+"""What a limit leaves in USD, the limit, and its words."""
 UnknownPrice = Literal["warn", "refuse", "tokens"]
-Level = Literal["quiet", "warn", "reached"]
 
 
 @record
@@ -117,29 +121,48 @@ class Budgets:
         ledger: Reservations | None = None,
         run: SpendLimit | None = None,
     ) -> None:
-        """Hold `caps`; those on chat, day and month through `ledger`, without which they are not held."""
+        """Hold `caps`; those on chat, day and month through `ledger`, without which nothing holds or fills them."""
         self.warn_at = caps.warn_at
         self.unknown_price = caps.unknown_price
         self.per_answer_tokens = caps.per_answer_tokens
         self.ledger = ledger
         self.run = run
-        wanted: dict[Scope, Decimal | None] = {"answer": caps.per_answer_usd}
-        if ledger is not None:
-            wanted |= {"chat": caps.per_chat_usd, "day": caps.daily_usd, "month": caps.monthly_usd}
+        wanted: dict[Scope, Decimal | None] = {
+            "answer": caps.per_answer_usd,
+            "chat": caps.per_chat_usd,
+            "day": caps.daily_usd,
+            "month": caps.monthly_usd,
+        }
         self._caps = {scope: usd for scope, usd in wanted.items() if usd is not None}
 
     def cap(self, scope: Scope) -> Decimal | None:
         """Return a limit in USD as it holds now; `None` = there is none."""
         return self._caps.get(scope)
 
-    def raise_for_now(self, scope: Scope) -> Decimal | None:
-        """Double a limit until this process ends, and return it; `None` when there is none.
+    def raise_for_now(self, scope: Scope) -> str | None:
+        """Double a limit until this process ends; return how it stands in config.toml now, `None` when there is none.
 
         Answers that run go by it too.
         """
-        if scope in self._caps:
-            self._caps[scope] *= 2
-        return self.cap(scope)
+        if scope == "tokens":
+            self.per_answer_tokens *= 2
+            return f"{_NAMES[scope]} = {self.per_answer_tokens}"
+        if scope not in self._caps:
+            return None
+        self._caps[scope] *= 2
+        return _named(scope, self._caps[scope])
+
+    def can_raise(self, completion: Completion) -> Scope | None:
+        """Return the limit for want of which an answer was cut or not sent, where it can be raised; else `None`.
+
+        Of an answer from the history its words tell.
+        """
+        error = completion.error
+        if completion.finish_reason != "budget" or error is None:
+            return None
+        names = (scope for scope, name in _NAMES.items() if f"{name} = " in error.message)
+        scope = error.scope if isinstance(error, BudgetError) else next(names, None)
+        return scope if scope == "tokens" or (scope is not None and self._caps.get(scope)) else None
 
     def balances(self, conversation_id: str | None, now: datetime) -> tuple[Balance, ...]:
         """Return how the limits on this chat, on the day and on the month stand at `now`, an aware time.
@@ -147,7 +170,9 @@ class Budgets:
         Reads the ledger, where there is such a limit. Raises StorageError.
         """
         spans = self.spans(conversation_id, now)
-        return self.ledger.balances(spans) if spans and self.ledger is not None else ()
+        if not spans or self.ledger is None:
+            return tuple(Balance(span) for span in spans)
+        return self.ledger.balances(spans)
 
     def level(self, balance: Balance) -> Level:
         """Say how loud a gauge of it has to be."""
@@ -192,7 +217,8 @@ class Budgets:
         if price is None or not _is_priced(completion.model):
             unlimited = self.unknown_price == "warn"
         else:
-            shared = not price.play and any(scope in self._caps for scope in ("chat", "day", "month"))
+            held = self.ledger is not None and not price.play
+            shared = held and any(scope in self._caps for scope in ("chat", "day", "month"))
             unlimited = price.free or not (shared or self.run is not None or "answer" in self._caps)
         return None if unlimited else Allowance(self, completion, conversation_id)
 
@@ -209,10 +235,13 @@ class Allowance:
         self._budgets = budgets
         self._completion = completion
         self._conversation_id = conversation_id
-        self._token_cap: int | None = None
+        self._token_cap = False
+        """It is cut by tokens, for nobody knows its price."""
         self._usd_per_token = _ZERO
         self._lost_usd = _ZERO
         """What attempts that failed have cost."""
+        self._begins_anew = False
+        """An attempt that cost something failed: the next is about to be sent."""
         self._held_usd: Decimal | None = None
         """What the ledger holds for it; `None` when no shared limit counts it."""
         self._margin_usd = _ZERO
@@ -229,16 +258,22 @@ class Allowance:
 
         Raises BudgetError when it must not be sent, StorageError when the ledger cannot say.
         """
-        completion, budgets = self._completion, self._budgets
+        completion = self._completion
         if not _is_priced(completion.model):
             self._open_unpriced()
             return
         input_usd = completion.input_cost.usd or _ZERO
         self._usd_per_token = _usd_per_token(completion)
-        rooms: list[tuple[Decimal, Scope, str]] = []
+        if rooms := await self._rooms(input_usd):
+            self._clamp_to(min(rooms), input_usd)
+
+    async def _rooms(self, input_usd: Decimal) -> list[_Room]:
+        """Set aside what a request takes; return what each limit leaves for its answer, input included."""
+        completion, budgets = self._completion, self._budgets
+        rooms: list[_Room] = []
         if (cap := budgets.cap("answer")) is not None:
             self._refuse_little(cap, input_usd)
-            rooms.append((cap, "answer", _named("answer", cap)))
+            rooms.append((cap - self._lost_usd, "answer", _named("answer", cap)))
         if budgets.run is not None:
             if budgets.run.refuses(completion):
                 raise BudgetError(budgets.run.refusal(), "run")
@@ -246,22 +281,22 @@ class Allowance:
         if (tightest := await self._reserve_first(input_usd)) is not None:
             span = tightest.span
             rooms.append((tightest.left_usd, span.scope, _named(span.scope, span.cap_usd)))
-        if rooms:
-            self._clamp_to(min(rooms), input_usd)
+        return rooms
 
     def _open_unpriced(self) -> None:
         model, most = self._completion.model, self._budgets.per_answer_tokens
         if self._budgets.unknown_price == "refuse":
             why = f'the price of {model.name} in USD is unknown, and budget.unknown_price = "refuse"'
-            raise BudgetError(f"not sent: {why}; {_set_price(model)}", "answer")
-        self._token_cap = most
-        self._shorten(most, "answer", f"budget.per_answer_tokens = {most}")
+            raise BudgetError(f"not sent: {why}; {_set_price(model)}", "price")
+        self._token_cap = True
+        self._shorten(most, "tokens", self._token_words)
 
     def _refuse_little(self, cap: Decimal, input_usd: Decimal) -> None:
         """Refuse an answer that could not even begin within the limit of one answer."""
-        need = input_usd + LEAST_TOKENS * self._usd_per_token
+        need = self._lost_usd + input_usd + LEAST_TOKENS * self._usd_per_token
         if cap < need or cap <= input_usd:
             costs = f"the prompt and {LEAST_TOKENS} tokens of an answer cost {amount(need)}"
+            costs += " with what was lost before" if self._lost_usd else ""
             raise BudgetError(f"not sent: {costs}, more than {_named('answer', cap)}; {_RAISE} to ask", "answer")
 
     async def _reserve_first(self, input_usd: Decimal) -> Balance | None:
@@ -296,7 +331,7 @@ class Allowance:
         self._held_usd = held_usd
         self._margin_usd = (held_usd - used_usd) / 2
 
-    def _clamp_to(self, room: tuple[Decimal, Scope, str], input_usd: Decimal) -> None:
+    def _clamp_to(self, room: _Room, input_usd: Decimal) -> None:
         left_usd, scope, words = room
         if not self._usd_per_token:
             return
@@ -309,10 +344,8 @@ class Allowance:
         request = self._completion.request
         if request is None:
             return
-        name = next((name for name in _LENGTH_NAMES if name in request.params), _LENGTH_NAMES[0])
-        asked = request.params.get(name)
-        longest = asked if isinstance(asked, int) and not isinstance(asked, bool) and asked > 0 else SAFE_TOKENS
-        if tokens < longest:
+        name, asked = asked_length(request.params)
+        if tokens < (asked or SAFE_TOKENS):
             self._completion.request = replace(request, params={**request.params, name: tokens})
             self._completion.clamped_to = tokens
             self._limited_by = (scope, words)
@@ -321,10 +354,12 @@ class Allowance:
 
     def lost(self, *, owed: bool) -> None:
         """Note that the present attempt failed and another follows; without `owed` it cost nothing."""
+        self._growing = None
         if not owed:
             self._forget_run()
         elif (usd := self._completion.cost.usd) is not None:
             self._lost_usd += usd
+            self._begins_anew = True
 
     def due(self, event: StreamEvent, now_s: float) -> bool:
         """Say whether to `check` after this event: now and then while the limits are far, often where they are near."""
@@ -335,6 +370,8 @@ class Allowance:
                 self._grown += len(name) + len(arguments)
             case UsageUpdate():
                 pass
+            case Waiting() if self._begins_anew:
+                return True
             case _:
                 return False
         near = self._grown >= self._look_after or now_s - self._looked_at_s >= _LOOK_INTERVAL_S
@@ -346,10 +383,14 @@ class Allowance:
     async def check(self) -> None:
         """Look at what it cost so far, and set more aside where that is running out.
 
-        Raises BudgetError when a limit is reached.
+        Raises BudgetError when a limit is reached, StorageError when the ledger cannot say.
         """
-        if self._token_cap is not None:
-            self._check_tokens(self._token_cap)
+        if self._token_cap:
+            self._check_tokens(self._budgets.per_answer_tokens)
+            return
+        if self._begins_anew:  # what was lost is spent, so there must be room for the prompt once more
+            self._begins_anew = False
+            await self._rooms(self._completion.input_cost.usd or _ZERO)
             return
         budgets, usd = self._budgets, self._completion.cost.usd
         if usd is None:
@@ -371,11 +412,12 @@ class Allowance:
     def _check_tokens(self, most: int) -> None:
         tokens = self._completion.output_tokens or 0
         if tokens >= most:
-            raise _stopped("answer", self._token_words(most))
+            raise _stopped("tokens", f"{self._token_words}, for its price is unknown")
         self._look_after = (most - tokens) // 2
 
-    def _token_words(self, most: int) -> str:
-        return f"budget.per_answer_tokens = {most}, for its price is unknown"
+    @property
+    def _token_words(self) -> str:
+        return f"{_NAMES['tokens']} = {self._budgets.per_answer_tokens}"
 
     async def _within(self, held_usd: Decimal, usd: Decimal) -> Decimal:
         """Return what is left of the reservation; it is grown in the background, and waited for only when used up."""
@@ -401,20 +443,21 @@ class Allowance:
         try:
             return await asyncio.wrap_future(growing)
         except StorageError as failed:
-            raise BudgetError(f"stopped, for the budget cannot be checked: {failed.message}", "day") from failed
+            raise StorageError(f"stopped, for the budget cannot be checked: {failed.message}") from failed
 
     def judge_end(self) -> None:
         """Say that the budget was the reason when the server ended the answer where the budget had it end.
 
         Raises BudgetError then.
         """
-        completion = self._completion
-        if completion.finish_reason == "length" and completion.clamped_to is not None:
-            scope, words = self._limited_by
-            raise BudgetError(
-                f"ended after the {completion.clamped_to} tokens that {words} had room for; {_RAISE} to hear more",
-                scope,
-            )
+        completion, most = self._completion, self._completion.clamped_to
+        if completion.finish_reason != "length" or most is None:
+            return
+        used = completion.usage
+        if used.source == "reported" and (used.usage.output_tokens or 0) < most * _FULL:
+            return  # the server's own limit is smaller still
+        scope, words = self._limited_by
+        raise BudgetError(f"ended after the {most} tokens that {words} had room for; {_RAISE} to hear more", scope)
 
 
 _RAISE = "raise it in config.toml"
@@ -459,14 +502,27 @@ def _moment(at: datetime) -> str:
     return f"{at.astimezone():%Y-%m-%d %H:%M}"
 
 
-def _refusal(balance: Balance, claim: Claim) -> str:
-    """Return why an answer is not sent: what is spent, what is left, when that changes, and what can be done."""
+def standing(balance: Balance) -> str:
+    """Return how a limit stands: `$41.30 of $50.00 is spent, $8.70 is left until 2026-12-01 00:00`."""
     span = balance.span
+    until = "" if span.until is None else f" until {_moment(span.until)}"
+    left = amount(balance.left_usd) if balance.left_usd > 0 else "nothing"
+    return f"{_spent(balance, f' of {amount(span.cap_usd)}')}, {left} is left{until}"
+
+
+def _spent(balance: Balance, limit: str = "") -> str:
+    """Return what is spent, as a range where the bill of a stopped answer may grow, and what is set aside."""
     spent = amount(balance.spent_usd)
     if balance.at_most_usd > balance.spent_usd:
         spent += f" to {amount(balance.at_most_usd)}"
-    spent += " is spent" + (f", {amount(balance.held_usd)} set aside for running answers" if balance.held_usd else "")
-    left = f"{amount(max(_ZERO, balance.left_usd))} is left of {_named(span.scope, span.cap_usd)} ({spent})"
+    held = f", {amount(balance.held_usd)} set aside for running answers" if balance.held_usd else ""
+    return f"{spent}{limit} is spent{held}"
+
+
+def _refusal(balance: Balance, claim: Claim) -> str:
+    """Return why an answer is not sent: what is spent, what is left, when that changes, and what can be done."""
+    span = balance.span
+    left = f"{amount(max(_ZERO, balance.left_usd))} is left of {_named(span.scope, span.cap_usd)} ({_spent(balance)})"
     need = f"the prompt and {LEAST_TOKENS} tokens cost {amount(claim.used_usd + claim.least_usd)}"
     anew = "a new chat begins anew" if span.until is None else f"it begins anew on {_moment(span.until)}"
     return f"not sent: {left}, {need}; {anew}, or {_RAISE} to ask now"

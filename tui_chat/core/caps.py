@@ -5,21 +5,31 @@ arithmetic of a grant stands here, where both can see it, and neither room knows
 """
 
 from collections.abc import Iterable
+from dataclasses import replace
 from datetime import datetime
-from decimal import Decimal, localcontext
+from decimal import ROUND_UP, Decimal, localcontext
 from typing import Literal
 
 from tui_chat.core.pricing import EXACT
 from tui_chat.core.record import record
 
-Scope = Literal["answer", "run", "chat", "day", "month"]
-"""What a limit adds up: one answer, all of one run of a command, a conversation, a local calendar day or month."""
+Scope = Literal["answer", "tokens", "price", "run", "chat", "day", "month"]
+"""What a limit adds up: one answer, all of one run of a command, a conversation, a local calendar day or month.
+
+`tokens` is the length of an answer whose price nobody knows, `price` that such a one is not sent at all.
+"""
+
+Level = Literal["quiet", "warn", "reached"]
+"""How loud a gauge of a limit has to be."""
 
 _SHARE = 8
 """An answer takes at most this part of what is left at once, so that several can begin near a limit."""
 
 _STEPS = 32
 """But not less than this part of a slice: near the limit the ledger must not be asked for every token."""
+
+_GRAIN = Decimal("1e-9")
+"""Shares are whole multiples of it: each is a part of what others left, and would have more digits than the last."""
 
 
 @record
@@ -61,6 +71,14 @@ class Balance:
         """The part of the limit that is spent: 0 to 1, and above when it was passed."""
         return float(self.at_most_usd / self.span.cap_usd) if self.span.cap_usd else 1.0
 
+    def grown(self, usd: Decimal, cap_usd: Decimal | None = None) -> "Balance":
+        """Return it with so much more spent, and the limit as it is now where that is another."""
+        span = self.span if cap_usd in (None, self.span.cap_usd) else replace(self.span, cap_usd=cap_usd)
+        if not usd and span is self.span:
+            return self
+        with localcontext(EXACT):
+            return replace(self, span=span, spent_usd=self.spent_usd + usd, at_most_usd=self.at_most_usd + usd)
+
 
 @record
 class Claim:
@@ -85,7 +103,7 @@ class Claim:
             if free <= 0 or free < self.least_usd:
                 return None
             part = max(self.least_usd, self.slice_usd / _STEPS, min(self.slice_usd, free / _SHARE))
-            return self.used_usd + min(free, part)
+            return self.used_usd + min(free, part.quantize(_GRAIN, ROUND_UP))
 
 
 @record

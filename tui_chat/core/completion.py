@@ -7,6 +7,7 @@ thousand deltas is counted once; of a flood no look counts more than a slice, an
 
 from array import array
 from collections import deque
+from collections.abc import Mapping
 from dataclasses import field
 from datetime import datetime
 from decimal import Decimal
@@ -169,6 +170,17 @@ class _Count:
         return min(self.log.size, COUNTED_AT_MOST if exact else COUNTED_AT_ONCE) - self.fed
 
 
+LENGTH_NAMES = ("max_tokens", "max_completion_tokens", "max_output_tokens")
+"""What servers call the longest answer; the first is understood everywhere here."""
+
+
+def asked_length(params: Mapping[str, object]) -> tuple[str, int | None]:
+    """Return what a request calls the longest answer, and how long that is in tokens; `None` = not said."""
+    name = next((name for name in LENGTH_NAMES if name in params), LENGTH_NAMES[0])
+    asked = params.get(name)
+    return name, asked if isinstance(asked, int) and not isinstance(asked, bool) and asked > 0 else None
+
+
 @entity
 class Completion:
     """One answer of one model to one turn, running or done."""
@@ -220,6 +232,8 @@ class Completion:
     """It waits for its turn; nothing is on its way."""
     queued_until_s: float | None = None
     """When its turn will probably come, on the monotonic clock."""
+    queued_s: float = 0.0
+    """How long it waited for its turn, since the last attempt that is charged."""
     paused: bool = False
     """Held for a verdict by the user; nothing is read from the server meanwhile."""
     input_estimate: int | None = None
@@ -290,6 +304,7 @@ class Completion:
                 self.model_served = model or self.model_served
             case Waiting(_, _, wait_s, attempt):
                 self._forget_attempt()
+                self.queued_s = 0.0 if event.request_sent else self.queued_s
                 self.waiting, self.waiting_until_s, self.attempts = event, at_s + wait_s, attempt
             case Queued():
                 self._queue(event, at_s)
@@ -328,6 +343,8 @@ class Completion:
 
     def _leave_queue(self, at_s: float) -> None:
         """Begin to count the time only now: how fast a model is has nothing to do with how long it was not asked."""
+        if self._queued_at_s is not None:
+            self.queued_s += at_s - self._queued_at_s
         if self._queued_at_s is not None and self.started_at_s is not None:
             self.started_at_s += at_s - self._queued_at_s
         self.queued = self.queued_until_s = self._queued_at_s = None
@@ -383,11 +400,8 @@ class Completion:
     @property
     def _longest(self) -> int | None:
         """The longest output that was asked for, in tokens."""
-        asked = self.params.get("max_tokens")
-        known = [] if self.clamped_to is None else [self.clamped_to]
-        if isinstance(asked, int) and not isinstance(asked, bool) and asked > 0:
-            known.append(asked)
-        return min(known, default=None)
+        asked = asked_length(self.params)
+        return min((each for each in (self.clamped_to, asked[1]) if each is not None), default=None)
 
     @property
     def asked_for_tool(self) -> bool:

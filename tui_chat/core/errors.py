@@ -60,10 +60,17 @@ class StorageError(ChatError):
 class BudgetError(ChatError):
     """A limit on what may be spent keeps an answer from being sent, or from going on."""
 
-    def __init__(self, message: str, scope: Literal["answer", "run", "chat", "day", "month"]) -> None:
+    def __init__(
+        self, message: str, scope: Literal["answer", "tokens", "price", "run", "chat", "day", "month"]
+    ) -> None:
         super().__init__("budget", message)
-        self.scope: Literal["answer", "run", "chat", "day", "month"] = scope
-        """What the limit adds up."""
+        self.scope = scope
+        """What the limit adds up, see `caps.Scope`."""
+
+    @property
+    def shared(self) -> bool:
+        """Other answers would meet the same limit."""
+        return self.scope in ("run", "chat", "day", "month")
 
 
 class ProviderError(ChatError):

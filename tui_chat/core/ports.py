@@ -176,6 +176,10 @@ class Store(Reservations, Protocol):
         """Output tokens of the last answers of a model that came to their end, at most fifty."""
         ...
 
+    def open_charges(self) -> dict[str, Decimal]:
+        """What answers that run, here or elsewhere, were charged so far in USD, by their id; 0 where nobody knows."""
+        ...
+
     def spent_since(self, since: datetime) -> Spent:
         """What all charges since an aware time amount to, play money left out."""
         ...

@@ -61,6 +61,14 @@ class UsageRow:
     saved_low: Decimal | None = None
     """USD that stopping saved at least; `None` where nothing can be said."""
     saved_high: Decimal | None = None
+    cut: int = 0
+    """Those of the stopped that a budget stopped."""
+    clamped: int = 0
+    """Answers that were asked to be shorter, for a budget had no room for more."""
+    waits: int = 0
+    """Answers that waited for their turn, for a limit on requests or tokens."""
+    waited_s: float = 0.0
+    """How long, all together."""
 
     @property
     def usd(self) -> Decimal:
@@ -138,6 +146,21 @@ def saved_text(row: UsageRow, *, dash: str = "–", at_most: str = "≤") -> str
         return f"{at_most} {amount(high)}"
     first, last = amount(low), amount(high)
     return f"~{first}" if first == last else f"{first}{dash}{last}"
+
+
+def limits_text(row: UsageRow) -> str:
+    """Return what limits did to answers: `2 cut, 5 given less room, 7 waited 3 min`; empty where they did nothing."""
+    done = [f"{row.cut:,} cut"] if row.cut else []
+    done += [f"{row.clamped:,} given less room"] if row.clamped else []
+    done += [f"{row.waits:,} waited {_duration(row.waited_s)}"] if row.waits else []
+    return ", ".join(done)
+
+
+def _duration(value: float) -> str:
+    minutes = round(value / 60)
+    if value < 90:
+        return f"{value:.0f} s"
+    return f"{minutes} min" if minutes < 90 else f"{minutes // 60} h {minutes % 60} min"
 
 
 def tokens_text(count: int) -> str:

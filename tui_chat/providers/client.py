@@ -49,9 +49,10 @@ from tui_chat.providers.body import Body, Reading
 from tui_chat.providers.endpoint import Endpoint, Network, is_loopback
 from tui_chat.providers.failures import Failure, Place
 from tui_chat.providers.inflate import Inflater
-from tui_chat.providers.rate_limits import Ticket, Turnstile, Turnstiles, need_of
 from tui_chat.providers.redact import Echo, Secrets
 from tui_chat.providers.retry import LONGEST_HINT_S, Outcome, wait_s, waiting_hint_s
+from tui_chat.providers.ticket import Ticket, need_of
+from tui_chat.providers.turnstile import Turnstile, Turnstiles
 from tui_chat.providers.wire import WireFormat, WireRequest
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ from tui_chat.providers.endpoint import Endpoint, Network
 from tui_chat.providers.redact import Secrets
 
 if TYPE_CHECKING:
-    from tui_chat.providers.rate_limits import Turnstiles
+    from tui_chat.providers.turnstile import Turnstiles
     from tui_chat.providers.wire import WireFormat
 
 
@@ -111,7 +111,7 @@ class ProviderSet:
         if not endpoint.base_url:
             raise ConfigurationError(f"providers.{model.provider}.base_url is missing in config.toml")
         from tui_chat.providers.client import HTTPProvider
-        from tui_chat.providers.rate_limits import Turnstiles
+        from tui_chat.providers.turnstile import Turnstiles
 
         self._turnstiles = self._turnstiles or Turnstiles()
         try:

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future
 from dataclasses import field
 from datetime import UTC, datetime
+from decimal import Decimal
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -278,6 +279,11 @@ class SQLiteStore:
         """Output tokens of the last answers of a model that came to their end, at most fifty."""
         with self._database.reading() as connection:
             return ledger.finished_lengths(connection, provider, model_id)
+
+    def open_charges(self) -> dict[str, Decimal]:
+        """What answers that run were charged so far in USD, by their id; all sums have it in them."""
+        with self._database.reading() as connection:
+            return ledger.open_charges(connection)
 
     def spent_since(self, since: datetime) -> Spent:
         """What all charges since an aware time amount to, play money left out."""

@@ -42,6 +42,7 @@ def charge_columns(completion: Completion, conversation_id: str | None) -> Colum
         "price": rows.price_text(completion.model.price),
         "upper_usd": None if (upper := completion.billed_at_most) is None else str(upper),
         "clamped_to": completion.clamped_to,
+        "queued_s": completion.queued_s or None,
         "finish_reason": completion.finish_reason,
         "state": "open" if completion.finish_reason is None or completion.running else "settled",
     }
@@ -101,6 +102,12 @@ def finished_lengths(connection: sqlite3.Connection, provider: str, model_id: st
         (rows.stored(provider), rows.stored(model_id)),
     )
     return [row["output_tokens"] for row in found]
+
+
+def open_charges(connection: sqlite3.Connection) -> dict[str, Decimal]:
+    """Return what answers that run were charged so far in USD, by their id; 0 where nobody knows."""
+    found = connection.execute("SELECT completion_id, cost_usd FROM charges WHERE state = 'open'")
+    return {row["completion_id"]: Decimal(row["cost_usd"] or 0) for row in found}
 
 
 def spent_since(connection: sqlite3.Connection, since: datetime) -> Spent:

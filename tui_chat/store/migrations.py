@@ -229,7 +229,7 @@ def _fourth(connection: sqlite3.Connection) -> None:
 
 
 def _fifth(connection: sqlite3.Connection) -> None:
-    """What answers that run have set aside of a budget, and what charges count for against one."""
+    """What answers that run have set aside of a budget, what charges count for against one, and waits for a limit."""
     connection.execute(
         """CREATE TABLE reservations (
             completion_id TEXT PRIMARY KEY,
@@ -241,6 +241,7 @@ def _fifth(connection: sqlite3.Connection) -> None:
     )
     connection.execute("ALTER TABLE charges ADD COLUMN upper_usd TEXT")
     connection.execute("ALTER TABLE charges ADD COLUMN clamped_to INTEGER")
+    connection.execute("ALTER TABLE charges ADD COLUMN queued_s REAL")
 
 
 Migration = Callable[[sqlite3.Connection], None]

@@ -18,6 +18,10 @@ from tui_chat.store.migrations import version_of
 _ZERO = Decimal(0)
 _STOPPED = frozenset(("cancelled", "budget"))
 _ANSWERS = frozenset(("answer", "batch"))
+_COUNTS = (
+    "answers", "stopped", "charges", "priced", "free", "unknown", "input", "output", "cut", "clamped", "waits",
+    "waited_s",
+)  # fmt: skip
 _TELLING = 5
 """Letters from which on a model's name says something without its provider."""
 _KEYS = {
@@ -38,12 +42,15 @@ _NOTHING = (
 
 def usage(connection: sqlite3.Connection, by: By, since: datetime | None, now: datetime) -> UsageTable:
     """Return what all charges since an aware time come to, play money left out. Days are local."""
-    saved = "saved_typical, saved_ceiling" if version_of(connection) > 2 else "NULL, NULL"  # one that is only read
+    version = version_of(connection)  # of one that is only read it may be an older one
+    saved = "saved_typical, saved_ceiling" if version > 2 else "NULL, NULL"
+    held = "clamped_to, queued_s" if version > 4 else "NULL, NULL"
     where = "" if since is None else "AND at >= ? "
     cursor = connection.cursor()
     cursor.row_factory = None
     found = cursor.execute(
-        f"SELECT {_COLUMNS}, {saved}, {_KEYS[by]} FROM charges WHERE NOT play AND NOT ({_NOTHING}) {where}ORDER BY n",
+        f"SELECT {_COLUMNS}, {saved}, {held}, {_KEYS[by]} FROM charges "
+        f"WHERE NOT play AND NOT ({_NOTHING}) {where}ORDER BY n",
         () if since is None else (rows.moment(since),),
     )
     sums = _summed(found, by)
@@ -74,13 +81,15 @@ class _Sum:
     """What the charges with one key come to, while they are added."""
 
     __slots__ = (
-        "answers", "cached", "charges", "estimated", "foreign", "foreign_estimated", "free", "input", "output",
-        "priced", "reasoning", "saved_high", "saved_low", "settled", "stopped", "unknown",
+        "answers", "cached", "charges", "clamped", "cut", "estimated", "foreign", "foreign_estimated", "free", "input",
+        "output", "priced", "reasoning", "saved_high", "saved_low", "settled", "stopped", "unknown", "waited_s",
+        "waits",
     )  # fmt: skip
 
     def __init__(self) -> None:
         self.answers = self.stopped = self.charges = self.priced = self.free = self.unknown = 0
-        self.input = self.output = 0
+        self.input = self.output = self.cut = self.clamped = self.waits = 0
+        self.waited_s = 0.0
         self.cached: int | None = None
         self.reasoning: int | None = None
         self.settled = self.estimated = _ZERO
@@ -95,7 +104,7 @@ class _Sum:
 
     def take(self, other: "_Sum") -> None:
         """Add another."""
-        for name in ("answers", "stopped", "charges", "priced", "free", "unknown", "input", "output"):
+        for name in _COUNTS:
             setattr(self, name, getattr(self, name) + getattr(other, name))
         if other.cached is not None:
             self.cached = (self.cached or 0) + other.cached
@@ -114,7 +123,7 @@ class _Sum:
         return UsageRow(
             key, title, self.answers, self.stopped, self.input, self.output, self.cached, self.reasoning,
             self.settled, self.estimated, self.charges, self.priced, self.free, self.unknown, tuple(foreign),
-            self.saved_low, self.saved_high,
+            self.saved_low, self.saved_high, self.cut, self.clamped, self.waits, self.waited_s,
         )  # fmt: skip
 
 
@@ -127,7 +136,7 @@ def _summed(found: Iterator[tuple[Any, ...]], by: By) -> dict[Any, _Sum]:
         context.prec = EXACT_DIGITS
         for (
             at, completion, purpose, ending, tokens_in, tokens_out, cached, reasoning,
-            usd, amount, currency, source, settled, typical, ceiling, *key,
+            usd, amount, currency, source, settled, typical, ceiling, clamped, queued_s, *key,
         ) in found:  # fmt: skip
             name: Any = days.of(at) if by == "day" else key[0] if len(key) == 1 else tuple(key)
             try:
@@ -138,8 +147,12 @@ def _summed(found: Iterator[tuple[Any, ...]], by: By) -> dict[Any, _Sum]:
             if purpose in _ANSWERS and (completion is None or completion not in seen):
                 seen.add(completion)
                 into.answers += 1
+                into.clamped += clamped is not None  # all attempts were asked for as much
             if ending in _STOPPED:
                 into.stopped += 1
+                into.cut += ending == "budget"
+            into.waits += bool(queued_s)
+            into.waited_s += queued_s or 0
             into.input += tokens_in or 0
             into.output += tokens_out or 0
             if cached is not None:

@@ -3,18 +3,19 @@
 Settled figures come from the store when something changed; what runs now is added on top at each frame.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
 
 from textual.content import Content
 
+from tui_chat.core.caps import Balance, Level
 from tui_chat.core.columns import Tip, tips_of
 from tui_chat.core.completion import Completion
 from tui_chat.core.context import reported_before
 from tui_chat.core.conversation import Conversation, Turn
 from tui_chat.core.errors import ChatError
-from tui_chat.core.format import Spent, cost, total
+from tui_chat.core.format import Spent, amount, cost, total
 from tui_chat.core.message import BlobPart
 from tui_chat.core.model import Model
 from tui_chat.core.pricing import Cost, cost_of
@@ -24,13 +25,14 @@ from tui_chat.core.usage import CountedUsage, Usage
 from tui_chat.ui.screens.status import context_gauge
 from tui_chat.ui.sessions import Session
 from tui_chat.ui.theme import Glyphs
-from tui_chat.ui.widgets.row import joined, styled
+from tui_chat.ui.widgets.row import joined, styled, text
 
 _LARGE = 60_000
 """Characters and bytes; from here on counting takes more than a frame."""
 
 _PAGE = 200
 """Turns counted at once of a history that was not read."""
+_ZERO = Decimal(0)
 
 
 @record
@@ -93,6 +95,9 @@ class Accounts:
         self._services = services
         self._glyphs = glyphs
         self._today, self._month, self._chat = Spent(), Spent(), Spent()
+        self._open: dict[str, Decimal] = {}
+        """What the totals have in them of answers that ran when they were read."""
+        self._balances: tuple[Balance, ...] = ()
         self._tokens_in = 0
         self._known: Earlier | None = None
         self.to_send = Content("")
@@ -104,10 +109,12 @@ class Accounts:
         """Read the settled totals; raises StorageError."""
         store = self._services.store
         now = self._services.clock.now().astimezone()
+        self._open = store.open_charges()
         self._today = store.spent_since(now.replace(hour=0, minute=0, second=0, microsecond=0))
         self._month = store.spent_since(datetime(now.year, now.month, 1).astimezone())
         conversation = session.conversation
         self._chat = store.spent_in(conversation.id) if conversation.stored else Spent()
+        self._balances = self._services.chat.budgets.balances(conversation.id, now)
 
     def of_conversation(self, conversation_id: str) -> str:
         """Return what a conversation cost, as the list shows it; nothing where nothing was charged."""
@@ -118,13 +125,36 @@ class Accounts:
         return total(spent) if spent.usd or spent.unknown else ""
 
     def chat(self, running: Iterable[Completion]) -> Spent:
-        return _with(self._chat, running, play=True)
+        return _with(self._chat, running, self._open, play=True)
 
     def today(self, running: Iterable[Completion]) -> Spent:
-        return _with(self._today, running)
+        return _with(self._today, running, self._open)
 
     def month(self, running: Iterable[Completion]) -> Spent:
-        return _with(self._month, running)
+        return _with(self._month, running, self._open)
+
+    def caps(self, running: Iterable[Completion]) -> tuple[tuple[Balance, Level], ...]:
+        """Return how the limits on the day and on the month stand with what runs, and how loud that is to be said."""
+        budgets, more = self._services.chat.budgets, _grown_by(running, self._open)
+        shared = (each for each in self._balances if each.span.scope != "chat")
+        now = [each.grown(more, budgets.cap(each.span.scope)) for each in shared]
+        return tuple((each, budgets.level(each)) for each in now)
+
+    def chat_cap(self, running: Iterable[Completion]) -> Content:
+        """Return a remark on the limit of this chat, of whose answers `running` run; empty while it is far."""
+        budgets = self._services.chat.budgets
+        read = next((each for each in self._balances if each.span.scope == "chat"), None)
+        if read is None:
+            return Content("")
+        balance = read.grown(_grown_by(running, self._open), budgets.cap("chat"))
+        match budgets.level(balance):
+            case "reached":
+                limit = amount(balance.span.cap_usd)
+                return styled(f"{self._glyphs.budget} {amount(balance.at_most_usd)} of {limit} for this chat", "$fail")
+            case "warn":
+                return styled(f"chat {int(balance.share * 100)}% of {amount(balance.span.cap_usd)}", "$stop")
+            case _:
+                return Content("")
 
     def sending(self, session: Session, prompt: str) -> Sending:
         """Note what a send would put in now."""
@@ -238,8 +268,14 @@ class Accounts:
         return context_gauge(self._tokens_in, session.model) if session.path else Content("")
 
 
-def _with(spent: Spent, running: Iterable[Completion], *, play: bool = False) -> Spent:
-    """Return a total with what is running now on top."""
+def _grown_by(running: Iterable[Completion], already: Mapping[str, Decimal]) -> Decimal:
+    """Return the real money that what runs has cost beyond what was charged for it by then."""
+    costs = [(each.id, each.cost) for each in running]
+    return sum((cost.usd - already.get(name, _ZERO) for name, cost in costs if cost.usd and not cost.play), _ZERO)
+
+
+def _with(spent: Spent, running: Iterable[Completion], already: Mapping[str, Decimal], *, play: bool = False) -> Spent:
+    """Return a total with what is running now on top, of which it has a part `already`."""
     usd, estimated, unknown, answers = spent.usd, spent.estimated, spent.unknown, spent.answers
     only_play = spent.play or not answers
     for completion in running:
@@ -248,10 +284,27 @@ def _with(spent: Spent, running: Iterable[Completion], *, play: bool = False) ->
             continue
         if not cost_now.play and only_play and cost_now.usd:
             usd, only_play = Decimal(0), False  # the first real charge: play money never mixes with it
-        answers += 1
+        answers += completion.id not in already
         if cost_now.usd is None:
-            unknown += 1
+            unknown += completion.id not in already
         else:
-            usd += cost_now.usd
+            usd += cost_now.usd - already.get(completion.id, _ZERO)
             estimated = True
     return Spent(usd, estimated, unknown, answers, only_play and play and bool(usd))
+
+
+def asked_next(session: Session, prices: Sequence[tuple[Model, Cost]], room: int) -> Content:
+    """Return what the next prompt goes to: all names where there is room for them, with what each costs at least."""
+    first = text(session.model.short_name, "$fg2")
+    if not session.others:
+        return first
+    blind = joined("   ", styled("blind", "$stop")) if session.blind else Content("")
+    room = max(8, room) - blind.cell_length
+    priced = Content("   ").join(text(f"{model.short_name} {cost(price)}", "$fg2") for model, price in prices)
+    if prices and priced.cell_length <= room and not session.blind:
+        return priced
+    names = text(", ".join(model.short_name for model in session.asked), "$fg2")
+    if names.cell_length <= room:
+        return joined(names, blind)
+    more = styled(f" +{len(session.others)}", "$fg2")
+    return joined(first.truncate(room - more.cell_length, ellipsis=True), more, blind)

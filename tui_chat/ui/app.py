@@ -58,16 +58,16 @@ _ANSWER_ACTIONS = {
     "link.open": "show_links",
     "answer.cost": "show_cost",
     "answer.keep": "keep_answer",
-    "compare.hide": "hide_column",
-    "compare.undo": "bring_back",
-    "compare.add": "add_models",
-    "compare.zoom": "zoom",
-    "compare.apart": "scroll_apart",
-    "compare.difference": "show_difference",
-    "compare.copy": "copy_table",
-    "compare.blind": "toggle_blind",
-    "compare.vote": "vote",
-    "compare.tie": "vote(True)",
+    "compare.hide": "compare('hide')",
+    "compare.undo": "compare('undo')",
+    "compare.add": "compare('add')",
+    "compare.zoom": "compare('zoom')",
+    "compare.apart": "compare('scroll_apart')",
+    "compare.difference": "compare('difference')",
+    "compare.copy": "compare('copy_table')",
+    "compare.blind": "compare('toggle_blind')",
+    "compare.vote": "compare('vote')",
+    "compare.tie": "compare('tie')",
     "reasoning.toggle": "toggle_reasoning",
     "branch.previous": "branch(-1)",
     "branch.next": "branch(1)",
@@ -259,7 +259,7 @@ class ChatApp(App[None]):
         self.run_worker(self._leave(return_code=143), group="leave", exit_on_error=False)
 
     async def _leave(self, return_code: int = 0) -> None:
-        await self._chat_screen.pane.save_all()
+        await self._chat_screen.pane.drafting.save_all()
         workers = self.streams.cancel_all()
         for worker in workers:
             with suppress(Exception):

@@ -1,25 +1,29 @@
 """Answers side by side: which one goes on, which are put away, and what they say of one another.
 
-It decides and writes; the pane that owns it shows. Everything acts on the answer under the transcript's cursor.
+Everything acts on the answer under the transcript's cursor.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Protocol
 
 from tui_chat.core.columns import Column, columns_of, mates_of
 from tui_chat.core.completion import Completion
+from tui_chat.core.context import joined_text
 from tui_chat.core.conversation import Turn
 from tui_chat.core.errors import ChatError
 from tui_chat.core.keymap import letter_of
 from tui_chat.core.model import Model
-from tui_chat.core.ports import ModelCatalog, Store
-from tui_chat.core.settings import UISettings
+from tui_chat.core.services import Services
 from tui_chat.ui.sessions import Session, Sessions
 from tui_chat.ui.streams import Streams
+from tui_chat.ui.theme import Glyphs
 
 if TYPE_CHECKING:
+    from textual.app import App
+
     from tui_chat.ui.widgets.transcript.widget import Transcript
 
+_ALONE = "There is one answer here; + asks another model."
 KEEP_STOPS = "keep_stops"
 """The name of the choice that is remembered: whether keeping one answer stops the others."""
 
@@ -32,10 +36,23 @@ class Stage(Protocol):
     @property
     def transcript(self) -> "Transcript": ...
 
+    @property
+    def app(self) -> "App[object]": ...
+
     def say(self, words: str, for_s: float = 4) -> None: ...
+
+    def copy(self, words: str) -> None: ...
+
+    def ask_for_models(self) -> None:
+        """Let the user choose further models for the prompt under the cursor."""
+        ...
 
     def models_changed(self) -> None:
         """Others are asked next."""
+        ...
+
+    def conversation_moved(self) -> None:
+        """Something was asked: the conversation comes first in the list."""
         ...
 
 
@@ -47,45 +64,49 @@ class Comparing:
         stage: Stage,
         sessions: Sessions,
         streams: Streams,
-        store: Store,
-        catalog: ModelCatalog,
-        settings: UISettings,
+        services: Services,
+        glyphs: Glyphs,
         keys: dict[str, str],
     ) -> None:
-        self._stage, self._sessions, self._streams = stage, sessions, streams
-        self._store, self._catalog, self._settings, self._keys = store, catalog, settings, keys
+        self.stage, self._sessions, self._streams = stage, sessions, streams
+        self._store, self._catalog, self._settings = services.store, services.catalog, services.settings
+        self._glyphs, self._keys = glyphs, keys
         self._before: Completion | None = None
         """The answer that the cursor came from, for the difference."""
+
+    def do(self, what: str) -> None:
+        """Do what a key of `ACTIONS` says."""
+        ACTIONS[what](self)
 
     @property
     def here(self) -> list[Column]:
         """The answers that stand side by side around the cursor; none where one has all the room."""
-        row = self._stage.transcript.row
+        row = self.stage.transcript.row
         return row.columns if row is not None else []
 
     @property
     def _columns(self) -> list[Column]:
         """As many answers as there are to the prompt under the cursor, also while one is zoomed."""
-        row = self._stage.transcript.row
+        row = self.stage.transcript.row
         return columns_of(row.turn, everything=row.opened) if row is not None else []
 
     @property
     def _column(self) -> Column | None:
-        row = self._stage.transcript.row
+        row = self.stage.transcript.row
         shown = row.shown if row is not None else None
         return next((column for column in self._columns if column.completion is shown), None)
 
     @property
     def _at_the_end(self) -> bool:
         """The cursor is in the last prompt, where what is chosen says how the chat goes on."""
-        row, path = self._stage.transcript.row, self._stage.session.path
+        row, path = self.stage.transcript.row, self.stage.session.path
         return row is not None and bool(path) and row.turn in mates_of(path[-1])
 
     # going from one to the other
 
     def move(self, step: int) -> bool:
         """Go to the next column; False where there are none."""
-        transcript = self._stage.transcript
+        transcript = self.stage.transcript
         row = transcript.row
         if row is not None and row.zoomed:
             self._zoom_other(step)
@@ -109,25 +130,25 @@ class Comparing:
         if self._at_the_end:
             self.chosen(other.completion)
         else:
-            self._stage.transcript.show_answer(other.turn, other.completion)
+            self.stage.transcript.show_answer(other.turn, other.completion)
 
     def chosen(self, completion: Completion) -> None:
         """The cursor stands on another column: the next prompt goes on from it."""
         column = next((each for each in self._columns if each.completion is completion), None)
         if column is not None and self._at_the_end:
-            self._sessions.choose(self._stage.session, column.turn, completion)
+            self._sessions.choose(self.stage.session, column.turn, completion)
             self._arrange(completion)
 
     def _arrange(self, completion: Completion | None) -> None:
-        session = self._stage.session
+        session = self.stage.session
         if session.path:
-            row = self._stage.transcript.row
+            row = self.stage.transcript.row
             turn = session.path[-1] if self._at_the_end or row is None else row.turn
-            self._stage.transcript.show_anew(session.path, turn, completion)
+            self.stage.transcript.show_anew(session.path, turn, completion)
 
     def zoom(self) -> bool:
         """Give the answer under the cursor all the room, or show all of them again."""
-        transcript = self._stage.transcript
+        transcript = self.stage.transcript
         row = transcript.row
         if row is None:
             return False
@@ -137,53 +158,49 @@ class Comparing:
             return True
         if not self._at_the_end and transcript.spread():
             return True
-        if self._at_the_end and self._sessions.bring_back(self._stage.session):
+        if self._at_the_end and self._sessions.bring_back(self.stage.session):
             self._arrange(row.shown)
-            self._stage.models_changed()
+            self.stage.models_changed()
             return True
-        self._stage.say("There is one answer here; + asks another model.")
+        self.stage.say(_ALONE)
         return False
 
     def unzoom(self) -> bool:
         """Show all columns again; False where none has all the room."""
-        transcript = self._stage.transcript
+        transcript = self.stage.transcript
         return transcript.zoom(on=False) or transcript.fold()
 
     def scroll_apart(self) -> None:
         """Let the columns scroll each by itself, or together again."""
-        apart = self._stage.transcript.scroll_apart()
+        apart = self.stage.transcript.scroll_apart()
         if apart is None:
-            self._stage.say("Only answers side by side can scroll apart.")
+            self.stage.say("Only answers side by side can scroll apart.")
         else:
-            self._stage.say("Each column scrolls by itself: ↑ ↓." if apart else "The columns scroll together.")
+            self.stage.say("Each column scrolls by itself: ↑ ↓." if apart else "The columns scroll together.")
 
     # one goes on
 
-    def keep(self, ask: Callable[[int, Callable[[bool], None]], None]) -> bool:
-        """Go on with the answer under the cursor alone; False where it stands alone already.
-
-        `ask` is called where the user has to say whether the others, so many of which run, are to be stopped.
-        """
+    def keep(self) -> None:
+        """Go on with the answer under the cursor alone; asks once whether the others are to be stopped."""
         column, columns = self._column, self._columns
         if column is None or len(columns) < 2 or not self._at_the_end:
-            return False
+            return
         others = [each for each in columns if each.completion is not column.completion]
         running = [each.completion for each in others if each.completion.running]
-        self._sessions.choose(self._stage.session, column.turn, column.completion)
+        self._sessions.choose(self.stage.session, column.turn, column.completion)
         self._put_away(others, column.completion)
-        session = self._stage.session
+        session = self.stage.session
         session.model, session.others = self._known(column.completion.model), ()
-        self._stage.models_changed()
+        self.stage.models_changed()
         undo = letter_of("compare.undo", self._keys)
-        self._stage.say(f"The chat goes on with {column.completion.model.short_name}; {undo} brings the others back.")
+        self.stage.say(f"The chat goes on with {column.completion.model.short_name}; {undo} brings the others back.")
         if running:
             setting = self._settings.keep_stops
             choice = self._remembered() if setting == "ask" else setting
             if choice == "stop":
                 self._stop(running)
             elif choice == "ask":
-                ask(len(running), lambda stops: self._answered(running, stops=stops))
-        return True
+                self._ask_to_stop(running)
 
     def _known(self, model: Model) -> Model:
         """Return a model as the catalog has it now: one from the history has neither price nor parameters."""
@@ -198,6 +215,14 @@ class Comparing:
         except ChatError:
             return "ask"
 
+    def _ask_to_stop(self, running: list[Completion]) -> None:
+        from tui_chat.ui.screens.ask_box import stop_others_box
+
+        def closed(stops: bool | None) -> None:  # noqa: FBT001  Textual's signature
+            self._answered(running, stops=bool(stops))
+
+        _ = self.stage.app.push_screen(stop_others_box(len(running)), closed)
+
     def _answered(self, running: list[Completion], *, stops: bool) -> None:
         self._store.save_choice(KEEP_STOPS, "stop" if stops else "leave")
         if stops:
@@ -208,18 +233,18 @@ class Comparing:
             self._streams.cancel(completion)
 
     def _put_away(self, columns: list[Column], stays: Completion) -> None:
-        self._sessions.put_away(self._stage.session, columns)
+        self._sessions.put_away(self.stage.session, columns)
         self._arrange(stays)
 
     def hide(self) -> None:
         """Put the column under the cursor away; it is asked no more."""
         column, columns = self._column, self._columns
         if column is None or len(columns) < 2:
-            self._stage.say("There is one answer here.")
+            self.stage.say("There is one answer here.")
             return
         at = columns.index(column)
         stays = columns[at + 1 if at + 1 < len(columns) else at - 1]
-        session = self._stage.session
+        session = self.stage.session
         self._sessions.put_away(session, [column])
         if self._at_the_end:
             asked = [model for model in session.asked if model.name != column.completion.model.name]
@@ -227,28 +252,28 @@ class Comparing:
                 session.model, session.others = asked[0], tuple(asked[1:])
             self._sessions.choose(session, stays.turn, stays.completion)
         self._arrange(stays.completion)
-        self._stage.models_changed()
+        self.stage.models_changed()
         undo = letter_of("compare.undo", self._keys)
         runs = " It runs on." if column.completion.running else ""
-        self._stage.say(f"{column.completion.model.short_name} is out of view; {undo} brings it back.{runs}")
+        self.stage.say(f"{column.completion.model.short_name} is out of view; {undo} brings it back.{runs}")
 
     def undo(self) -> None:
         """Bring back what was put away last."""
-        row = self._stage.transcript.row
-        if not self._sessions.bring_back(self._stage.session):
-            self._stage.say("Nothing is hidden here.")
+        row = self.stage.transcript.row
+        if not self._sessions.bring_back(self.stage.session):
+            self.stage.say("Nothing is hidden here.")
             return
         if row is not None:
             row.zoomed = False
         self._arrange(row.shown if row is not None else None)
-        self._stage.models_changed()
+        self.stage.models_changed()
 
     # what they say of one another
 
     @property
     def blind(self) -> bool:
         """Names and prices around the cursor are out of view."""
-        row = self._stage.transcript.row
+        row = self.stage.transcript.row
         return row is not None and row.turn.blind
 
     def pair(self) -> tuple[Turn, Completion, Turn, Completion] | None:
@@ -266,42 +291,89 @@ class Comparing:
         left, right = sorted((column, other), key=columns.index)
         return left.turn, left.completion, right.turn, right.completion
 
-    def aliases(self, left: Completion, right: Completion) -> tuple[str, str] | None:
+    def _aliases(self, left: Completion, right: Completion) -> tuple[str, str] | None:
         """What two answers are called while names are out of view; `None` where they are not."""
-        row = self._stage.transcript.row
+        row = self.stage.transcript.row
         named = row.aliases if row is not None else {}
         return (named[left.id], named[right.id]) if left.id in named and right.id in named else None
 
-    def table(self) -> str | None:
-        """The table of all answers to the prompt as markdown; `None` where there is one, or names are hidden."""
-        row = self._stage.transcript.row
+    def show_difference(self) -> None:
+        """Hold two of several answers against each other."""
+        pair = self.pair()
+        if pair is None:
+            self.stage.say(_ALONE)
+            return
+        from tui_chat.ui.screens.difference_box import DifferenceBox
+
+        left_turn, left, right_turn, right = pair
+        texts, aliases = (joined_text(left_turn, left), joined_text(right_turn, right)), self._aliases(left, right)
+        box = DifferenceBox(left, right, *texts, self._glyphs, self.stage.copy, aliases)
+        _ = self.stage.app.push_screen(box)
+
+    def copy_table(self) -> None:
+        """Copy the table of all answers to one prompt as markdown."""
+        row = self.stage.transcript.row
         comparison = row.comparison if row is not None else None
         if comparison is None:
-            return None
+            self.stage.say("There is no table: one answer stands alone, and blind ones wait for a vote.")
+            return
         from tui_chat.core.comparison import as_markdown
 
-        return as_markdown(comparison)
+        self.stage.copy(as_markdown(comparison))
 
     def toggle_blind(self) -> None:
         """Keep names and prices of what is asked next out of view until there is a vote, or no more."""
-        session = self._stage.session
+        session = self.stage.session
         session.blind = not session.blind
         vote = letter_of("compare.vote", self._keys)
         told = f"The next prompt to several models is blind: {vote} votes for the best answer, then names are shown."
-        self._stage.say(told if session.blind else "Names and prices are shown.")
-        self._stage.models_changed()
+        self.stage.say(told if session.blind else "Names and prices are shown.")
+        self.stage.models_changed()
 
     def vote(self, *, tie: bool = False) -> None:
         """Say that the answer under the cursor is the best, or that none is, and show names and prices."""
         column, columns = self._column, self._columns
         if column is None or len(columns) < 2 or not self.blind:
-            self._stage.say(
+            self.stage.say(
                 f"Votes are for blind answers; {letter_of('compare.blind', self._keys)} makes the next ones blind."
             )
         elif any(each.completion.running for each in columns):
-            self._stage.say("Wait until every answer has ended.")
+            self.stage.say("Wait until every answer has ended.")
         else:
             self._sessions.vote(column.turn, None if tie else column.completion)
             self._arrange(column.completion)
             named = "a tie" if tie else column.completion.model.short_name
-            self._stage.say(f"Kept: {named}. The standing of all models is on the usage screen.")
+            self.stage.say(f"Kept: {named}. The standing of all models is on the usage screen.")
+
+    # more of them
+
+    def add(self, models: Sequence[Model]) -> None:
+        """Ask further models the prompt under the cursor, beside those that answered it."""
+        session, transcript, row = self.stage.session, self.stage.transcript, self.stage.transcript.row
+        answer = row.answer if row is not None else None
+        if answer is None:
+            return
+        turn, at_the_end = answer.turn, self._at_the_end
+        for model in models:
+            completion = self._sessions.again(session, turn, model, beside=True)
+            if at_the_end and model.name not in {each.name for each in session.asked}:
+                session.others = (*session.others, model)
+            transcript.show_anew(session.path, turn, completion)
+            transcript.spread()
+        transcript.follow()
+        self.stage.conversation_moved()
+
+
+ACTIONS: dict[str, Callable[[Comparing], object]] = {
+    "hide": Comparing.hide,
+    "undo": Comparing.undo,
+    "add": lambda comparing: comparing.stage.ask_for_models(),
+    "zoom": Comparing.zoom,
+    "scroll_apart": Comparing.scroll_apart,
+    "difference": Comparing.show_difference,
+    "copy_table": Comparing.copy_table,
+    "toggle_blind": Comparing.toggle_blind,
+    "vote": Comparing.vote,
+    "tie": lambda comparing: comparing.vote(tie=True),
+}
+"""What the keys can do, by the name in their binding."""

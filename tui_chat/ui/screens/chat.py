@@ -359,7 +359,7 @@ class ChatScreen(Screen[None]):
         self._asked_to_delete = ""
 
     async def action_new_chat(self) -> None:
-        await self.pane.typed_out()
+        await self.pane.drafting.typed_out()
         await self.pane.show(self._sessions.new(self.pane.session.model))
         self.run_worker(self.look_around(), group="local", exclusive=True, exit_on_error=False)
 
@@ -394,7 +394,7 @@ class ChatScreen(Screen[None]):
 
     async def action_stop_or_clear(self) -> None:
         """Copy a selection, else stop, else clear the prompt, else say how to quit."""
-        await self.pane.typed_out()
+        await self.pane.drafting.typed_out()
         prompt = self.pane.prompt
         selected = prompt.selected_text if prompt.has_focus else self.get_selected_text()
         if selected:
@@ -512,7 +512,7 @@ class ChatScreen(Screen[None]):
             if unusable is not None:
                 self._offer_key(unusable)
             elif models and adding:
-                self.call_later(self.pane.add_models, models)
+                self.call_later(self.pane.comparing.add, models)
             elif models:
                 self.pane.use_models(models)
 

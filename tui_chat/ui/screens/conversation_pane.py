@@ -13,10 +13,8 @@ from typing import TYPE_CHECKING, ClassVar
 from textual import on
 from textual.app import ComposeResult, SuspendNotSupported
 from textual.binding import BindingType
-from textual.content import Content
 from textual.events import Paste
 from textual.message import Message
-from textual.timer import Timer
 from textual.widget import Widget
 
 from tui_chat.core.columns import mates_of
@@ -24,16 +22,14 @@ from tui_chat.core.completion import Completion, State
 from tui_chat.core.context import joined_text
 from tui_chat.core.conversation import Turn
 from tui_chat.core.errors import ChatError
-from tui_chat.core.format import cost as cost_text
 from tui_chat.core.keymap import keys_of, letter_of
-from tui_chat.core.message import BlobPart
 from tui_chat.core.model import Model, Params
-from tui_chat.core.safe_text import one_line
 from tui_chat.core.services import Services
 from tui_chat.ui import clipboard
-from tui_chat.ui.accounts import Accounts
+from tui_chat.ui.accounts import Accounts, asked_next
 from tui_chat.ui.browser import has_browser
 from tui_chat.ui.comparing import Comparing
+from tui_chat.ui.drafting import Drafting
 from tui_chat.ui.estimates import PAUSE_S, Estimates
 from tui_chat.ui.sessions import PAGE, Session, Sessions
 from tui_chat.ui.streams import Streams
@@ -52,8 +48,6 @@ if TYPE_CHECKING:
     from tui_chat.ui.widgets.transcript.answer_rows import AnswerRows
     from tui_chat.ui.widgets.transcript.widget import Transcript
 
-_DRAFT_S = 0.5
-_TYPED_OUT_S = 1.0
 _KEPT_S = 12.0
 """How long it is said where a key is kept."""
 _AGAIN_S = 1.0
@@ -83,16 +77,16 @@ class ConversationPane(CoveredVertical):
         binding("answer.keep", "keep_answer"),
         binding("reasoning.toggle", "toggle_reasoning"),
         binding("answer.cost", "show_cost"),
-        binding("compare.hide", "hide_column"),
-        binding("compare.undo", "bring_back"),
-        binding("compare.add", "add_models"),
-        binding("compare.zoom", "zoom"),
-        binding("compare.apart", "scroll_apart"),
-        binding("compare.difference", "show_difference"),
-        binding("compare.copy", "copy_table"),
-        binding("compare.blind", "toggle_blind"),
-        binding("compare.vote", "vote"),
-        binding("compare.tie", "vote(True)"),
+        binding("compare.hide", "compare('hide')"),
+        binding("compare.undo", "compare('undo')"),
+        binding("compare.add", "compare('add')"),
+        binding("compare.zoom", "compare('zoom')"),
+        binding("compare.apart", "compare('scroll_apart')"),
+        binding("compare.difference", "compare('difference')"),
+        binding("compare.copy", "compare('copy_table')"),
+        binding("compare.blind", "compare('toggle_blind')"),
+        binding("compare.vote", "compare('vote')"),
+        binding("compare.tie", "compare('tie')"),
     ]
 
     class ModelsWanted(Message):
@@ -125,14 +119,14 @@ class ConversationPane(CoveredVertical):
         """Nothing was ever asked."""
         self.chosen_by_hand = False
         """The user said which model the next prompt goes to."""
-        self.comparing = Comparing(self, sessions, streams, services.store, services.catalog, services.settings, keys)
-        self._draft_timer: Timer | None = None
+        self.comparing = Comparing(self, sessions, streams, services, glyphs, keys)
         self._headline = Headline()
         self._transcript: Transcript | None = None
         self.empty = EmptyState(glyphs, keys)
         self._below = BelowMark(glyphs)
         self.prompt = PromptInput(services.store.prompts, keys_of("prompt.send", keys), keys_of("prompt.newline", keys))
         self._composer = Composer(self.prompt)
+        self.drafting = Drafting(self, sessions, services.store, self.prompt, self._composer, self.plan_estimate)
         self._estimates = Estimates(
             self,
             accounts,
@@ -153,17 +147,17 @@ class ConversationPane(CoveredVertical):
         """Put a session in view; what was half typed in the one before is kept."""
         before = self.session
         if before is not session:
-            self._save_draft()
+            self.drafting.save()
             before.rewritten = self.prompt.text if before.editing is not None else ""
             self._sessions.leave(before)
         self.session = session
         session.unseen = ""
         if before is not session or not self.prompt.text:
-            self._guard(self._load_prompt)
-        self._show_attachments()
+            self._guard(self.drafting.load)
+        self.drafting.show_attachments()
         self._show_path()
         self.show_empty()
-        self._show_queue()
+        self.drafting.show_queue()
         self.plan_estimate(0.0)
         self.post_message(self.Changed(conversations=True))
         if refocus:
@@ -205,6 +199,10 @@ class ConversationPane(CoveredVertical):
         self.session.model, *others = models
         self.session.others = tuple(others)
         self.models_changed()
+
+    def conversation_moved(self) -> None:
+        """Something was asked: the conversation comes first in the list."""
+        self.post_message(self.Changed(conversations=True))
 
     def models_changed(self) -> None:
         """Others are asked next."""
@@ -298,7 +296,8 @@ class ConversationPane(CoveredVertical):
         self._headline.show(text(session.conversation.title, "b $fg"), self._accounts.gauge(session))
         trouble = self._store.trouble
         self._composer.show_trouble(trouble.message if trouble is not None else "")
-        info = self._asked_next()
+        room = self._composer.size.width - self._accounts.to_send.cell_length - 4
+        info = asked_next(session, self._accounts.each, room)
         if session.model.scripted and not session.others:
             info = joined(info, styled("  scripted", "$fg2"))
         if session.conversation.params:
@@ -320,26 +319,6 @@ class ConversationPane(CoveredVertical):
             return model.missing or ""
         return f"{letter_of('key.paste', self._keys)} takes a key, or set {model.needs}"
 
-    def _asked_next(self) -> Content:
-        """Return what the next prompt goes to: all names where there is room for them."""
-        session = self.session
-        first = text(session.model.short_name, "$fg2")
-        if not session.others:
-            return first
-        blind = joined("   ", styled("blind", "$stop")) if session.blind else Content("")
-        names = text(", ".join(model.short_name for model in session.asked), "$fg2")
-        room = max(8, self._composer.size.width - self._accounts.to_send.cell_length - 4) - blind.cell_length
-        priced = [
-            styled(f"{one_line(model.short_name, 60)} {cost_text(cost)}", "$fg2") for model, cost in self._accounts.each
-        ]
-        prices = Content("   ").join(priced)
-        if priced and prices.cell_length <= room and not session.blind:
-            return prices
-        if names.cell_length <= room:
-            return joined(names, blind)
-        more = styled(f" +{len(session.others)}", "$fg2")
-        return joined(first.truncate(room - more.cell_length, ellipsis=True), more, blind)
-
     def say(self, words: str, for_s: float = 4) -> None:
         """Say something in passing; it takes the place of what was said before."""
         self.app.clear_notifications()
@@ -360,41 +339,7 @@ class ConversationPane(CoveredVertical):
     def _focus(self, widget: Widget) -> None:
         self.screen.set_focus(widget)  # at once, where widget.focus() would let the next key overtake it
 
-    # drafts and the estimate
-
-    def _load_prompt(self) -> None:
-        """Put into the composer what was half typed here."""
-        if self.session.editing is not None:
-            self.prompt.set_text(self.session.rewritten)
-            return
-        draft = self._store.draft(self.session.draft_id)
-        if self.session.queued is not None:  # it stands in the chip, and in the stored draft only in case of a crash
-            draft = draft.removeprefix(self.session.queued).lstrip("\n")
-        self.prompt.set_text(draft)
-
-    def _save_draft(self) -> None:
-        if self._draft_timer is not None:
-            self._draft_timer.stop()
-            self._draft_timer = None
-        if self.session.editing is None:
-            session = self.session
-            waiting = [words for words in (session.queued, self.prompt.text) if words]
-            parts = session.queued_attachments + session.attachments
-            self._store.save_draft(session.draft_id, "\n\n".join(waiting), parts)
-
-    async def typed_out(self) -> None:
-        """Wait until the characters typed before this key are in the prompt: a bound key overtakes them."""
-        done = asyncio.Event()
-        self.prompt.call_later(done.set)
-        with suppress(TimeoutError):  # a megabyte of pasted keys must not keep the program from ending
-            await asyncio.wait_for(done.wait(), _TYPED_OUT_S)
-
-    async def save_all(self) -> None:
-        """Hand over what is not on disk yet; called when the app ends."""
-        await self.typed_out()
-        editing, self.session.editing = self.session.editing, None
-        if editing is None or self.prompt.text != editing.prompt:  # a rewritten prompt becomes the draft
-            self._save_draft()
+    # what is being written
 
     def plan_estimate(self, delay_s: float = PAUSE_S) -> None:
         """Count again what sending would cost, soon."""
@@ -404,28 +349,13 @@ class ConversationPane(CoveredVertical):
     def _prompt_changed(self, event: PromptInput.Changed) -> None:
         event.stop()
         self.plan_estimate()
-        self._plan_draft()
+        self.drafting.plan()
         self.empty.settle()
-
-    def _plan_draft(self) -> None:
-        if self._draft_timer is None:
-            self._draft_timer = self.set_timer(_DRAFT_S, self._save_draft)
 
     @on(PromptInput.PastedLarge)
     def _pasted_large(self, event: PromptInput.PastedLarge) -> None:
         event.stop()
-        name = f"pasted-{len(self.session.attachments) + 1}.txt"
-        part = BlobPart(name, "text/plain", event.text.encode("utf-8", "surrogatepass"))
-        self._set_attachments((*self.session.attachments, part))
-
-    def _set_attachments(self, parts: tuple[BlobPart, ...]) -> None:
-        self.session.attachments = parts
-        self._show_attachments()
-        self.plan_estimate()
-        self._plan_draft()
-
-    def _show_attachments(self) -> None:
-        self._composer.show_attachments(self.session.attachments)
+        self.drafting.attach_pasted(event.text)
 
     @on(EmptyState.Typed)
     def _typed(self, event: "EmptyState.Typed | Transcript.Typed") -> None:
@@ -509,11 +439,7 @@ class ConversationPane(CoveredVertical):
         elif session.editing is not None:
             self.say(_BUSY)
         else:
-            self._sessions.queue(session, prompt, session.attachments)
-            self._set_attachments(())
-            self.prompt.set_text("")
-            self._save_draft()
-            self._show_queue()
+            self.drafting.queue(prompt)
 
     async def _send(self, prompt: str) -> None:
         session = self.session
@@ -529,13 +455,13 @@ class ConversationPane(CoveredVertical):
             return
         session.editing = None
         draft_id, attachments = session.draft_id, session.attachments
-        self._set_attachments(())
+        self.drafting.attach(())
         turn = self._sessions.send(session, prompt, attachments, in_place_of=replaced)
         if replaced is None:
             self._store.save_draft(draft_id, "")
             self.prompt.set_text("")
         else:  # what was half typed before the editing comes back
-            self._guard(self._load_prompt)
+            self._guard(self.drafting.load)
         await self._show_sent(turn, replaced)
 
     async def _fits(self, prompt: str, replaced: Turn | None) -> bool:
@@ -567,7 +493,7 @@ class ConversationPane(CoveredVertical):
         shown = replaced is None or self.transcript.cut(replaced)
         self.newcomer = False
         self.show_empty()
-        self._show_queue()
+        self.drafting.show_queue()
         if len(self.session.path) > 1 and not turn.mates:
             previous = self.session.path[-2]
             continued = previous.completion(turn.continues)
@@ -579,25 +505,12 @@ class ConversationPane(CoveredVertical):
             self._show_path()
         self.post_message(self.Changed(conversations=True))
 
-    def _show_queue(self) -> None:
-        self._composer.show_queued(self.session.queued, held=self.session.held)
-
-    def take_back_queued(self) -> bool:
-        """Put the queued prompt back into the composer; False when nothing is queued."""
-        if self.session.queued is None or self.prompt.text:
-            return False
-        prompt, attachments = self._sessions.take_queued(self.session)
-        self._set_attachments((*attachments, *self.session.attachments))
-        self.prompt.set_text(prompt)
-        self._show_queue()
-        return True
-
     @on(PromptInput.Above)
     def _above(self, event: PromptInput.Above) -> None:
         event.stop()
         if self.newcomer and self.empty.display and not self.prompt.text:
             self.empty.move(-1)
-        elif not self.take_back_queued():
+        elif not self.drafting.take_back_queued():
             self.prompt.walk(1)
 
     @on(PromptInput.Below)
@@ -615,8 +528,8 @@ class ConversationPane(CoveredVertical):
         if here:
             if sent is not None:
                 await self._show_sent(sent)
-                self._save_draft()
-            self._show_queue()
+                self.drafting.save()
+            self.drafting.show_queue()
         self.plan_estimate(0.0)
         self.post_message(self.Changed(conversations=True))
 
@@ -658,11 +571,11 @@ class ConversationPane(CoveredVertical):
         if self.session.editing is not None:
             editing, self.session.editing = self.session.editing, None
             if self.prompt.text == editing.prompt:
-                self._set_attachments(())
-                self._guard(self._load_prompt)
+                self.drafting.attach(())
+                self._guard(self.drafting.load)
             self.post_message(self.Changed())
         elif self.session.attachments:
-            self._set_attachments(())
+            self.drafting.attach(())
         else:
             self._focus(self.prompt)
 
@@ -678,9 +591,9 @@ class ConversationPane(CoveredVertical):
         if turn is None:
             return
         if self.session.editing is None:
-            self._save_draft()
+            self.drafting.save()
         self.session.editing = turn
-        self._set_attachments(turn.attachments)
+        self.drafting.attach(turn.attachments)
         self.prompt.set_text(turn.prompt)
         self._focus(self.prompt)
         self.plan_estimate(0.0)
@@ -747,66 +660,14 @@ class ConversationPane(CoveredVertical):
 
     # answers side by side
 
-    def action_hide_column(self) -> None:
-        self.comparing.hide()
+    def action_compare(self, what: str) -> None:
+        """Do something with several answers to one prompt: a name of `comparing.ACTIONS`."""
+        self.comparing.do(what)
 
-    def action_bring_back(self) -> None:
-        self.comparing.undo()
-
-    def action_zoom(self) -> None:
-        """Give one of several answers all the room, or show all of them side by side."""
-        self.comparing.zoom()
-
-    def action_scroll_apart(self) -> None:
-        self.comparing.scroll_apart()
-
-    def action_toggle_blind(self) -> None:
-        self.comparing.toggle_blind()
-
-    def action_vote(self, tie: bool = False) -> None:  # noqa: FBT001, FBT002  the form of a binding's action
-        """Vote for the answer under the cursor, or for none."""
-        self.comparing.vote(tie=tie)
-
-    def action_add_models(self) -> None:
-        """Choose further models for the prompt under the cursor."""
+    def ask_for_models(self) -> None:
+        """Let the user choose further models for the prompt under the cursor."""
         if self._turn is not None:
             self.post_message(self.ModelsWanted())
-
-    async def add_models(self, models: Sequence[Model]) -> None:
-        """Ask further models the prompt under the cursor, beside those that answered it."""
-        turn = self._turn
-        if turn is None:
-            return
-        at_the_end = turn in mates_of(self.session.path[-1])
-        for model in models:
-            completion = self._sessions.again(self.session, turn, model, beside=True)
-            if at_the_end and model.name not in {each.name for each in self.session.asked}:
-                self.session.others = (*self.session.others, model)
-            self.transcript.show_anew(self.session.path, turn, completion)
-            self.transcript.spread()
-        self.transcript.follow()
-        self.post_message(self.Changed(conversations=True))
-
-    def action_copy_table(self) -> None:
-        """Copy the table of all answers to one prompt."""
-        table = self.comparing.table()
-        if table is not None:
-            self.copy(table)
-        else:
-            self.say("There is no table: one answer stands alone, and blind ones wait for a vote.")
-
-    async def action_show_difference(self) -> None:
-        """Hold two of several answers against each other."""
-        pair = self.comparing.pair()
-        if pair is None:
-            self.say("There is one answer here; + asks another model.")
-            return
-        from tui_chat.ui.screens.difference_box import DifferenceBox
-
-        left_turn, left, right_turn, right = pair
-        texts = joined_text(left_turn, left), joined_text(right_turn, right)
-        aliases = self.comparing.aliases(left, right)
-        await self.app.push_screen(DifferenceBox(left, right, *texts, self._glyphs, self.copy, aliases))
 
     def action_discard_answer(self) -> None:
         """Leave this answer out of what is sent on, or take it back in."""
@@ -841,17 +702,8 @@ class ConversationPane(CoveredVertical):
         if self.comparing.blind:
             self.comparing.vote()
             return
-        self.comparing.keep(self._ask_to_stop)
+        self.comparing.keep()
         self._focus(self.prompt)
-
-    def _ask_to_stop(self, running: int, answered: Callable[[bool], None]) -> None:
-        """Ask whether the answers that were not kept are to be stopped."""
-        from tui_chat.ui.screens.ask_box import stop_others_box
-
-        def closed(stops: bool | None) -> None:  # noqa: FBT001  Textual's signature
-            answered(bool(stops))
-
-        _ = self.app.push_screen(stop_others_box(running), closed)
 
     def action_toggle_reasoning(self) -> None:
         if (view := self.view) is not None:
@@ -919,7 +771,7 @@ class ConversationPane(CoveredVertical):
     async def _edit_outside(self) -> None:
         from tui_chat.ui.editor import edited
 
-        await self.typed_out()
+        await self.drafting.typed_out()
         try:
             with self.app.batch_update(), self.app.suspend():  # nothing may paint over the editor
                 words = await edited(self.prompt.text, Path(self._services.cache_folder))

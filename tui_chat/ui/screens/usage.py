@@ -24,6 +24,7 @@ from textual.scroll_view import ScrollView
 from textual.strip import Strip
 from textual.widget import Widget
 
+from tui_chat.core.budget import Budgets
 from tui_chat.core.counter import Clock
 from tui_chat.core.errors import ChatError
 from tui_chat.core.format import amount
@@ -40,6 +41,7 @@ from tui_chat.core.usage_report import (
     saved_text,
     tokens_text,
 )
+from tui_chat.ui.screens import caps_lines
 from tui_chat.ui.screens.votes_table import VoteColumns, Votes, read_votes, remarks
 from tui_chat.ui.theme import ASCII, Glyphs
 from tui_chat.ui.widgets.bars import thin, upright
@@ -62,15 +64,6 @@ _WIDEST = 110
 _LEAST_BAR, _MOST_BAR = 6, 24
 _WHOLE_TITLE, _LEAST_TITLE = 22, 16
 """Cells of a title for which the table says less beside it, and for which whole columns go."""
-
-
-@record
-class Limits:
-    """What the user wants to spend at most, in USD; `None` = no limit."""
-
-    daily: Decimal | None = None
-    monthly: Decimal | None = None
-    warn_at: float = 0.8
 
 
 @record
@@ -100,6 +93,8 @@ class Report:
     days: tuple[UsageRow, ...]
     month: UsageRow
     read_on: datetime
+    caps: tuple[caps_lines.Cap, ...] = ()
+    """The limits on today and this month."""
 
     @property
     def empty(self) -> bool:
@@ -108,7 +103,14 @@ class Report:
 
 
 def read_report(
-    report: UsageReport, by: By, now: datetime, own: OwnCurrency | None, glyphs: Glyphs, *, all_time: bool
+    report: UsageReport,
+    by: By,
+    now: datetime,
+    own: OwnCurrency | None,
+    glyphs: Glyphs,
+    *,
+    all_time: bool,
+    budgets: Budgets,
 ) -> Report:
     """Read everything that is shown; slow, so for a thread. Raises StorageError."""
     local = now.astimezone()
@@ -116,7 +118,8 @@ def read_report(
     table = report.usage(by, None if all_time else first)
     month = report.usage("provider", first).total if all_time else table.total
     rows = tuple(_cells(each, None, glyphs) for each in table.rows)
-    return Report(table, rows, _cells(table.total, own, glyphs), report.daily(_DAYS), month, local)
+    caps = tuple((each, budgets.level(each)) for each in budgets.balances(None, now))
+    return Report(table, rows, _cells(table.total, own, glyphs), report.daily(_DAYS), month, local, caps)
 
 
 def _cells(usage: UsageRow, own: OwnCurrency | None, glyphs: Glyphs) -> Cells:
@@ -307,13 +310,13 @@ class UsageScreen(ModalScreen[None]):
         glyphs: Glyphs,
         own: OwnCurrency | None = None,
         *,
-        limits: Limits = Limits(),  # noqa: B008  frozen
+        budgets: Budgets | None = None,
         beside: bool = True,
     ) -> None:
-        """Show what `usage` reports; with `beside` the list of conversations is in view at the left."""
+        """Show what `usage` reports, and its limits; with `beside` the list of conversations is in view at the left."""
         super().__init__()
         self._usage, self._clock, self._glyphs, self._own = usage, clock, glyphs, own
-        self._limits, self._beside = limits, beside
+        self._budgets, self._beside = budgets or Budgets(), beside
         self._view: View = "day"
         self._all_time = False
         self._report: Report | None = None
@@ -392,7 +395,14 @@ class UsageScreen(ModalScreen[None]):
 
     async def _reported(self, by: By, *, all_time: bool) -> Report:
         return await asyncio.to_thread(
-            read_report, self._usage, by, self._clock.now(), self._own, self._glyphs, all_time=all_time
+            read_report,
+            self._usage,
+            by,
+            self._clock.now(),
+            self._own,
+            self._glyphs,
+            all_time=all_time,
+            budgets=self._budgets,
         )
 
     # drawing
@@ -513,18 +523,20 @@ class UsageScreen(ModalScreen[None]):
     def _spent(self, report: Report, width: int) -> list[Content]:
         """Return today and this month, with their limits where there are any, and what was saved."""
         signs = self._glyphs is not ASCII
-        pairs = (("today", report.days[-1], self._limits.daily), ("month", report.month, self._limits.monthly))
+        caps = {cap[0].span.scope: cap for cap in report.caps}
+        pairs = (("today", report.days[-1], caps.get("day")), ("month", report.month, caps.get("month")))
         amounts = ["".join(money(each, self._own, signs=signs)) for _, each, _ in pairs]
         wide = max(8, *(len(each) for each in amounts), len(report.total.saved))
         lines = []
-        for (name, usage, limit), shown in zip(pairs, amounts, strict=True):
+        for (name, usage, cap), shown in zip(pairs, amounts, strict=True):
             line = joined(styled(f"{name:<8}", "$fg2"), styled(f"{shown:>{wide}}", "b $fg"))
-            if limit is not None:
-                line = joined(line, self._gauge(usage.usd, limit, width - line.cell_length))
+            if cap is not None:
+                line = joined(line, caps_lines.gauge(cap, width - line.cell_length, self._glyphs))
             elif usage.estimated_usd:
                 line = _beside(line, f"   ~{amount(usage.estimated_usd)} of it estimated", width)
             lines.append(line)
-        if any(limit is not None for _, _, limit in pairs) and report.month.estimated_usd:
+        lines += caps_lines.left(report.caps, width, self._glyphs)
+        if caps and report.month.estimated_usd:
             part = styled(f"{'~' + amount(report.month.estimated_usd):>{wide + 8}}", "$fg")
             lines.append(joined(part, styled(" of it estimated", "$fg2")))
         total = report.table.total
@@ -532,16 +544,7 @@ class UsageScreen(ModalScreen[None]):
             answers = f"{total.stopped:,} answer{'' if total.stopped == 1 else 's'}"
             saved = styled(f"{report.total.saved:>{wide}}", "$fg")
             lines.append(_beside(joined(styled("saved   ", "$fg2"), saved), f"   by stopping {answers}", width))
-        return lines
-
-    def _gauge(self, spent: Decimal, limit: Decimal, width: int) -> Content:
-        share = float(spent / limit) if limit else 1.0
-        colour = "$fail" if share >= 1 else "$stop" if share >= self._limits.warn_at else "$bar"
-        of = styled(f" of {amount(limit):>7}", "$fg2")
-        percent = styled(f"{share * 100:>5.0f}%", colour if colour != "$bar" else "$fg2")
-        room = min(40, width - of.cell_length - 8)
-        bar = joined("  ", thin(min(share, 1.0), room, self._glyphs, colour)) if room >= _LEAST_BAR else Content("")
-        return joined(of, bar, percent)
+        return lines + caps_lines.met(total)
 
     def _bars(self, report: Report, width: int, room: int) -> list[Content]:
         """Return the last days as bars, by money; by tokens where nothing cost any."""

@@ -1,6 +1,6 @@
 """The panel at the left: filter, conversations, and what was spent today and this month."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from textual import events
 from textual.app import ComposeResult
@@ -9,10 +9,12 @@ from textual.content import Content
 from textual.widget import Widget
 from textual.widgets import Input
 
+from tui_chat.core.caps import Balance, Level
 from tui_chat.core.conversation import Listing
-from tui_chat.core.format import Spent, total
+from tui_chat.core.format import Spent, amount, total
 from tui_chat.core.ports import Store
 from tui_chat.ui.theme import Glyphs
+from tui_chat.ui.widgets.bars import thin
 from tui_chat.ui.widgets.conversation_list import ConversationList
 from tui_chat.ui.widgets.row import joined, row, styled
 
@@ -21,28 +23,68 @@ _AT_ONCE = 1000
 
 
 class Spending(Widget):
-    """Today and this month, pulled when the clock ticks."""
+    """Today and this month, pulled when the clock ticks; with limits a gauge of the one that is nearest."""
 
     DEFAULT_CSS = "Spending { height: 2; width: 1fr; }"
 
-    def __init__(self) -> None:
+    def __init__(self, glyphs: Glyphs) -> None:
         super().__init__()
+        self._glyphs = glyphs
         self.today, self.month, self.empty = Spent(), Spent(), True
+        self.caps: tuple[tuple[Balance, Level], ...] = ()
 
-    def show(self, today: Spent, month: Spent, *, empty: bool) -> None:
-        if (today, month, empty) != (self.today, self.month, self.empty):
-            self.today, self.month, self.empty = today, month, empty
-            self.refresh()
+    def show(self, today: Spent, month: Spent, *, empty: bool, caps: Sequence[tuple[Balance, Level]] = ()) -> None:
+        """Show what was spent; `caps` are the limits on the day and on the month, with how loud they are."""
+        now = (today, month, empty, tuple(caps))
+        if now == (self.today, self.month, self.empty, self.caps):
+            return
+        self.today, self.month, self.empty, self.caps = now
+        height = 3 if self.caps and not empty else 2
+        if self.styles.height is None or self.styles.height.value != height:
+            self.styles.height = height
+        self.refresh()
 
     def render(self) -> Content:
-        width = self.size.width
         if self.empty:
             return styled(" no chats yet", "$fg2")
-        lines = [
-            row(styled(f" {name}", "$fg2"), joined(styled(total(spent), "b $fg"), " "), width)
-            for name, spent in (("today", self.today), ("month", self.month))
-        ]
-        return Content("\n").join(lines)
+        return Content("\n").join(spending_lines(self.today, self.month, self.caps, self.size.width, self._glyphs))
+
+
+def spending_lines(
+    today: Spent, month: Spent, caps: Sequence[tuple[Balance, Level]], width: int, glyphs: Glyphs
+) -> list[Content]:
+    """Return today and month against their limits, and how the one stands that is nearest to its own."""
+    known = {balance.span.scope: (amount(balance.span.cap_usd), level) for balance, level in caps}
+    limits = [known.get("day"), known.get("month")]
+    wide = max((len(limit[0]) for limit in limits if limit), default=0)
+    if wide + max(len(total(spent)) for spent in (today, month)) + 11 > width:
+        wide = 0  # what was spent is never cut
+    lines = []
+    for name, spent, limit in (("today", today, limits[0]), ("month", month, limits[1])):
+        red = limit is not None and limit[1] == "reached"
+        shown = styled(total(spent), "b $fail" if red else "b $fg")
+        if wide:
+            shown = joined(shown, styled(f" / {limit[0]:>{wide}}" if limit else " " * (wide + 3), "$fg2"))
+        lines.append(row(styled(f" {name}", "$fg2"), joined(shown, " "), width))
+    if caps:
+        lines.append(_gauge(*max(caps, key=lambda cap: cap[0].share), width, glyphs))
+    return lines
+
+
+def _gauge(balance: Balance, level: Level, width: int, glyphs: Glyphs) -> Content:
+    """Return how full a limit is; once it is reached, in words: what is left, and until when."""
+    if level == "reached":
+        return row(styled(f" {glyphs.budget} nothing left{_until(balance)}", "$fail"), Content(""), width)
+    colour = "$stop" if level == "warn" else "$bar"
+    percent = styled(f"{int(balance.share * 100):>4}% ", colour if level == "warn" else "$fg2")
+    return joined(" ", thin(min(balance.share, 1.0), max(1, width - 7), glyphs, colour), percent)
+
+
+def _until(balance: Balance) -> str:
+    if balance.span.until is None:
+        return ""
+    at = balance.span.until.astimezone()
+    return f" until {at:%H:%M}" if balance.span.scope == "day" else f" until {at.day} {at:%b}"
 
 
 class Filter(Input, inherit_css=False):
@@ -79,7 +121,7 @@ class Sidebar(Vertical):
         super().__init__(id="sidebar")
         self.filter = Filter()
         self.list = ConversationList(glyphs, mark, cost)
-        self.spending = Spending()
+        self.spending = Spending(glyphs)
         self._whole = False
         """False while the list has only the beginning of a long history."""
 

@@ -150,12 +150,12 @@ def _queued(completion: Completion, glyphs: Glyphs) -> list[Content]:
     if queued is None:
         return []
     left = max(0.0, (completion.queued_until_s or 0) - monotonic())
-    before = f"   {queued.before} before it" if queued.before else ""
+    ahead = f"   {queued.before} ahead  " if queued.before else ""  # before the reason: there a narrow column wraps
     return [
         joined(
             styled(f"{glyphs.waiting} {State.QUEUED.value}", "$stop"),
             styled(f"   {_clock(left)}", "b $fg"),
-            styled(f" until {queued.reason}{before}", "$fg2"),
+            styled(f"{ahead} until {queued.reason}", "$fg2"),
         )
     ]
 

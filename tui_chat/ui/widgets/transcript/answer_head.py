@@ -9,7 +9,7 @@ from tui_chat.core.format import cost as cost_text
 from tui_chat.core.record import record
 from tui_chat.ui.theme import Glyphs
 from tui_chat.ui.widgets.row import joined, row, styled, text
-from tui_chat.ui.widgets.usage_meter import SETTLING_S, cost_of, glyph, meter, quiet, slots, state_word
+from tui_chat.ui.widgets.usage_meter import SETTLING_S, glyph, meter, quiet, slots, state_word
 
 
 @record
@@ -85,11 +85,11 @@ class AnswerHead:
         if standing.alias:
             hidden = styled("names and prices after the vote", "$fg2").truncate(width, ellipsis=True)
             return [row(styled(standing.alias, "b $fg"), mark, width), hidden, Content("")]
-        cost = cost_of(completion)
+        slot = slots(completion, now_s)
+        cost = slot.cost
         if self.settling and not cost.startswith("play"):
             cost = f"{self._estimate} {glyphs.arrow} {cost}"
         ratio = standing.ratio or (glyphs.dash if cost else "")
-        slot = slots(completion, now_s)
         count = styled(f"{slot.tokens:>7}", "$fg2")
         rate = joined(count, styled(f"  {slot.rate:>9}", "$fg2"))
         fits = rate.cell_length + len(slot.first) + 1 <= width

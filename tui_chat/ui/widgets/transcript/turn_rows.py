@@ -231,25 +231,26 @@ class TurnRows:
 
     def lay_out(self, look: Look) -> Stack:
         """Make the rows for a look, unless they are there."""
+        if self._stack is not None and self._look is look:  # as for every row of every frame
+            return self._stack
         looks = look.columns(len(self.columns)) if self.columns else None
         if self._stack is not None and self.columns and (looks is None) is not (self.body is None):
             self.release(keep_answers=True)  # columns where tabs were, or the other way round
         if self._stack is None:
             self._stack = Stack(self._sections(in_columns=looks is not None))
-        if self._look is not look:
-            self._look = look
-            if self.columns:
-                self._rank(now=True)
-            if self.body is not None and looks is not None:
-                for answer, own in zip(self.body.answers, looks, strict=True):
-                    answer.lay_out(own)
-            elif (only := self.answer) is not None:
-                only.lay_out(look)
-            own_sections = (self._stack.sections[0], self._tabs, self.body, self._ranking, self._stack.sections[-1])
-            for section in own_sections:
-                if section is not None:
-                    section.lay_out(look)
-            self._stack.sum_up()
+        self._look = look
+        if self.columns:
+            self._rank(now=True)
+        if self.body is not None and looks is not None:
+            for answer, own in zip(self.body.answers, looks, strict=True):
+                answer.lay_out(own)
+        elif (only := self.answer) is not None:
+            only.lay_out(look)
+        own_sections = (self._stack.sections[0], self._tabs, self.body, self._ranking, self._stack.sections[-1])
+        for section in own_sections:
+            if section is not None:
+                section.lay_out(look)
+        self._stack.sum_up()
         return self._stack
 
     def _sections(self, *, in_columns: bool) -> Sequence[Section]:
