@@ -83,7 +83,7 @@ class AnswerHead:
         word, colour = state_word(state)
         mark = joined(glyph(state, glyphs), " ", styled(word, colour))
         if standing.alias:
-            hidden = styled("names and prices after the vote", "$fg2").truncate(width, ellipsis=True)
+            hidden = styled("blind until you vote: v", "$fg2").truncate(width, ellipsis=True)
             return [row(styled(standing.alias, "b $fg"), mark, width), hidden, Content("")]
         slot = slots(completion, now_s)
         cost = slot.cost

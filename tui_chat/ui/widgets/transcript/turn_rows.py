@@ -28,6 +28,8 @@ _FIGURES_S = 0.095
 """Seconds between two drawings of the ranking while something runs."""
 _LEAST_VIEW = 12
 """Rows of a view that has room for heads which stay at its top."""
+_LEAST_FOR_TABS = 6
+"""The same for tabs, which take fewer."""
 
 
 class TurnRows:
@@ -197,7 +199,8 @@ class TurnRows:
             self._ranking.show(self._results(comparison, look))
 
     def _tab_line(self, look: Look) -> Content:
-        return tab_line([c.completion for c in self.columns], self.at, look, self._tab_names, blind=self.turn.blind)
+        completions = [column.completion for column in self.columns]
+        return tab_line(completions, self.at, look.width, look.glyphs, self._tab_names, blind=self.turn.blind)
 
     @property
     def aliases(self) -> dict[str, str]:
@@ -297,7 +300,7 @@ class TurnRows:
 
     def _pinned_rows(self, top: int, rows: int) -> int:
         section, stack = self._heads or self._tabs, self._stack
-        if section is None or stack is None or rows < _LEAST_VIEW:
+        if section is None or stack is None or rows < (_LEAST_VIEW if self._tabs is None else _LEAST_FOR_TABS):
             return 0
         height = section.height
         end = stack.start_of(self._ranking) if self._ranking is not None else stack.height
@@ -374,7 +377,7 @@ class TurnRows:
         if self._tabs is None or section is not self._tabs or row:
             return None
         completions = [column.completion for column in self.columns]
-        ends = tab_ends(completions, self.at, look, self._tab_names, blind=self.turn.blind)
+        ends = tab_ends(completions, self.at, look.width, look.glyphs, self._tab_names, blind=self.turn.blind)
         return next((each for each, end in zip(completions, ends, strict=True) if x - GUTTER < end), None)
 
 
