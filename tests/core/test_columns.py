@@ -7,7 +7,10 @@ from tests.core.doubles import CharacterCounter, MemoryStore, Script, SteppingCl
 from tests.store.made import PRICE, chat_named, finish
 from tui_chat.core.chat import Chat
 from tui_chat.core.columns import columns_of, goes_on_in_columns, hidden_of, mates_of, path_through, tips_of
+from tui_chat.core.events import TextDelta
+from tui_chat.core.message import Message
 from tui_chat.core.model import Model
+from tui_chat.core.request import Request
 
 MODELS = [Model("work", name, price=PRICE) for name in "abcdef"]
 
@@ -138,3 +141,17 @@ def test_a_turn_whose_columns_all_went_on_stays_in_columns():
     assert len(mates_of(second)) == 2
     talk.answer(talk.ask(MODELS[0]))
     assert not goes_on_in_columns(second, talk.path[-1])
+
+
+def test_what_follows_a_running_answer_is_counted_by_its_own_counters():
+    talk = Talk()
+    first = talk.ask(MODELS[0])[0]
+    first.start(0.0, CharacterCounter(), 50)
+    first.running = True
+    for _ in range(3):
+        first.apply(TextDelta("ten letters"), 0.5)
+    before, _ = talk.chat.estimate(talk.conversation, talk.path, "and?", MODELS[0], last=first)
+    first.apply(TextDelta("x" * 100), 0.6)
+    later, _ = talk.chat.estimate(talk.conversation, talk.path, "and?", MODELS[0], last=first)
+    assert later - before == 100
+    assert before == 50 + 33 + talk.chat.prompt_tokens(Request(MODELS[0], (Message.of("user", "and?"),), {}))

@@ -12,7 +12,7 @@ from contextlib import aclosing
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from tui_chat.core.budget import Allowance, Budgets
+from tui_chat.core.budget import Budgets
 from tui_chat.core.calibration import Calibrator, Sample, median
 from tui_chat.core.columns import Tip
 from tui_chat.core.completion import COUNTED_AT_ONCE, Completion
@@ -37,6 +37,7 @@ from tui_chat.core.request import Request
 from tui_chat.core.usage import CountedUsage, Usage
 
 if TYPE_CHECKING:
+    from tui_chat.core.allowance import Allowance
     from tui_chat.core.fitting import Excess
 
 PARTIAL_INTERVAL_S = 0.4
@@ -284,7 +285,7 @@ class Chat:
         request = completion.request
         if request is None:
             raise ChatError("internal", "this answer was already given")
-        allowance = self.budgets.allowance(completion, conversation.id)
+        allowance = self._allowance(conversation, completion)
         if allowance is not None:
             await allowance.open()
             request = completion.request or request  # it may have been told to be shorter
@@ -307,8 +308,16 @@ class Chat:
             allowance.judge_end()
         return completion.finish_reason
 
+    def _allowance(self, conversation: Conversation, completion: Completion) -> "Allowance | None":
+        """Return what an answer may spend; `None` when nothing limits it."""
+        if not self.budgets.limits(completion):
+            return None
+        from tui_chat.core.allowance import Allowance
+
+        return Allowance(self.budgets, completion, conversation.id)
+
     def _lose_attempt(
-        self, conversation: Conversation, completion: Completion, allowance: Allowance | None, *, owed: bool
+        self, conversation: Conversation, completion: Completion, allowance: "Allowance | None", *, owed: bool
     ) -> None:
         """Settle an attempt that failed and will be followed by another."""
         self._store.settle_attempt(completion, conversation.id if self._keep_text else None, owed=owed)
@@ -407,7 +416,9 @@ class Chat:
         that is not the choice of the last turn.
         """
         said = Message("user", (*attachments, TextPart(prompt)))
-        if (reported := reported_before(path, model, last)) is not None:
+        if (so_far := _running_before(path, last)) is not None:
+            count = so_far + self.prompt_tokens(Request(model, (said,), {}))
+        elif (reported := reported_before(path, model, last)) is not None:
             base, answer = reported
             count = self._billed_input(model, base, self.prompt_tokens(Request(model, (answer, said), {})) - _FRAME)
         else:
@@ -512,6 +523,18 @@ def _pictures(request: Request) -> int:
     from tui_chat.core.pictures import picture_tokens
 
     return sum(picture_tokens(request.model.id, part.data) for part in pictures)
+
+
+def _running_before(path: Sequence[Turn], last: Completion | None) -> int | None:
+    """Return what an answer that runs, and all before it, has in tokens by its own counters.
+
+    `None` when what goes on does not follow such an answer. Its text is not looked at: it grows, and may be long.
+    """
+    through = path_continued(path[-1:], last)
+    answer = through[-1][1] if through else None
+    if answer is None or not answer.running or answer.input_estimate is None:
+        return None
+    return answer.input_estimate + max(0, (answer.output_tokens or 0) - (answer.counted_reasoning or 0))
 
 
 class _PartialWriter:
