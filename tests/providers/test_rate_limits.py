@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 
 from tests.loopback import (
     Exchange,
+    Head,
     LoopbackServer,
     RecordedRequest,
     Stall,
@@ -69,21 +70,22 @@ class Call:
 
 
 class TellingServer:
-    """Counts all models together, in a window that slides or not, and tells what is left and when there is more."""
+    """Counts models together or apart, in a window that slides or not, and tells what is left until when."""
 
-    def __init__(self, limit: int, *, slides: bool) -> None:
-        self.limit, self.slides, self.refused = limit, slides, 0
-        self._taken: list[float] = []
+    def __init__(self, limit: int, *, slides: bool, apart: bool) -> None:
+        self.limit, self.slides, self.apart, self.refused = limit, slides, apart, 0
+        self._taken: dict[str, list[float]] = {}
 
-    def take(self, now_s: float) -> dict[Kind, Allowance]:
+    def take(self, model: str, now_s: float) -> dict[Kind, Allowance]:
         begun_s = now_s - 60 if self.slides else now_s // 60 * 60
-        self._taken = [at_s for at_s in self._taken if at_s > begun_s or (at_s == begun_s and not self.slides)]
-        if len(self._taken) >= self.limit:
+        taken = self._taken.setdefault(model if self.apart else "", [])
+        taken[:] = [at_s for at_s in taken if at_s > begun_s or (at_s == begun_s and not self.slides)]
+        if len(taken) >= self.limit:
             self.refused += 1
         else:
-            self._taken.append(now_s)
-        more_at_s = (self._taken[0] if self.slides else begun_s) + 60
-        return {"requests": Allowance(self.limit, self.limit - len(self._taken), more_at_s - now_s)}
+            taken.append(now_s)
+        more_at_s = (taken[0] if self.slides else begun_s) + 60
+        return {"requests": Allowance(self.limit, self.limit - len(taken), more_at_s - now_s)}
 
 
 @dataclass
@@ -113,7 +115,7 @@ def play(limiter: RateLimiter, calls: list[Call], server: TellingServer | None =
         if moments and (next_s is None or moments[0][0] <= next_s):
             now_s, number, what = heapq.heappop(moments)
             if what == "counted" and server is not None:
-                told[number] = server.take(now_s)
+                told[number] = server.take(calls[number].model, now_s)
             if what == "answered":
                 limiter.answered(tickets[number], now_s, told.get(number, {}))
             happen(limiter, played, tickets[number], what, now_s)
@@ -358,15 +360,17 @@ def join(limiter: RateLimiter, tickets: list[Ticket]) -> None:
         limiter.join(ticket)
 
 
-@given(st.integers(1, 6), st.booleans(), calls)
-def test_a_server_that_tells_what_is_left_never_has_to_refuse(limit: int, slides: bool, arrivals: list[Call]):
+@given(st.integers(2, 6), st.booleans(), st.booleans(), calls)
+def test_a_server_that_tells_what_is_left_never_has_to_refuse(
+    limit: int, slides: bool, apart: bool, arrivals: list[Call]
+):
     for call in arrivals:
         call.arrives_s += 10  # before the first answer nothing is known
         call.reaches_s, call.returns_s = call.reaches_s / 2, call.returns_s / 2
-    server = TellingServer(limit, slides=slides)
-    played = play(RateLimiter(), [Call(0.0, model="a"), *arrivals], server)
+    server = TellingServer(limit, slides=slides, apart=apart)
+    played = play(RateLimiter(), [Call(0.0, model="a"), Call(5.0, model="b"), *arrivals], server)
     assert server.refused == 0
-    assert len(played.sent) + len(played.left) == len(arrivals) + 1
+    assert len(played.sent) + len(played.left) == len(arrivals) + 2
 
 
 class TestLearned:
@@ -513,6 +517,20 @@ class CountingServer(LoopbackServer):
         return Exchange(reply(429, {"error": {"message": "rate limit"}})) if too_many else exchange
 
 
+class HonestServer(CountingServer):
+    """Tells with every answer what is left, and when there will be more."""
+
+    def _script(self, request: RecordedRequest) -> Exchange:
+        exchange = super()._script(request)
+        with self._lock:
+            window_s = self.taken[0] // self.span_s
+            more_at_s = max(self.taken[0] + self.span_s, (window_s + 1) * self.span_s)
+            left = told(str(max(0, self.limit - len(self.taken))), f"{more_at_s - request.at_s:.3f}", str(self.limit))
+        if isinstance(exchange.steps[0], bytes):
+            exchange.steps.insert(0, Head(headers={"Content-Type": "text/event-stream", **left}))
+        return exchange
+
+
 Make = Callable[..., HTTPProvider]
 
 
@@ -554,8 +572,8 @@ class Asked:
     refused: asyncio.Event = field(default_factory=asyncio.Event)
     """It waits for a retry."""
 
-    async def run(self, provider: HTTPProvider, prompt: str = "hi", *, retry_now: asyncio.Event | None = None) -> None:
-        request = Request(Model("work", "m"), (Message.of("user", prompt),), {}, retry_now=retry_now)
+    async def run(self, provider: HTTPProvider, prompt: str = "hi", *, model: str = "m") -> None:
+        request = Request(Model("work", model), (Message.of("user", prompt),), {})
         async with aclosing(provider.stream(request)) as events:
             async for event in events:
                 self.events.append(event)
@@ -665,6 +683,20 @@ async def test_what_the_server_says_is_left_is_believed(make: Make):
         assert [wait.reason for wait in asked[1].waits[:1]] == ["the server has requests left"]
         assert not asked[2].waits
         assert third - second < 5
+
+
+async def test_a_batch_over_two_models_without_limits_of_ours_never_trips_those_that_the_server_tells(make: Make):
+    with HonestServer(span_s=1.0) as server:
+        server.default = [chat_stream(["ok"], usage=chat_usage())]
+        provider, left = make(server), [f"q{number}" for number in range(14)]
+
+        async def work(model: str) -> None:
+            while left:
+                await Asked().run(provider, left.pop(0), model=model)
+
+        await asyncio.gather(*(work(model) for model in "abab"))
+        assert server.refused == 0
+        assert len(server.requests) == 14
 
 
 async def test_a_429_that_asks_to_wait_holds_back_the_others_and_they_go_after_it(make: Make):

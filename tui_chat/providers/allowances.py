@@ -4,13 +4,15 @@
 than is certain: what was on its way may not be counted in what is told, models may share a count or not, and a reset
 may bring back all or only a part. So nothing is guessed of a period; after a reset one request goes first to ask.
 
-As OpenAI (platform.openai.com/docs/guides/rate-limits), Groq (console.groq.com/docs/rate-limits) and Anthropic
-(docs.anthropic.com/en/api/rate-limits) write it, read 2026-11; others write the same names with other forms of time.
+Names and forms: OpenAI (platform.openai.com/docs/guides/rate-limits, the text of 2026-06: a reset is when all is there
+again), Groq (console.groq.com/docs/rate-limits, read 2026-11: requests are counted per day, tokens per minute), and
+Anthropic (docs.anthropic.com/en/api/rate-limits as others quoted it in 2026-11: moments in RFC 3339). Other servers use
+the names of OpenAI with seconds or Unix time.
 """
 
 import math
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import replace
 from datetime import datetime
 from email.utils import parsedate_to_datetime
@@ -22,6 +24,8 @@ LONGEST_LEARNED_S = 60.0
 """A wait for what a server told that would be longer is not waited: the request goes, and the server decides."""
 GRACE_S = 0.1
 """What is waited beyond a moment that the server named."""
+_DOUBT_S = 5.0
+"""So long before a reset as we know it the server may have had it already: its word took a while to come."""
 _HEADERS: dict[Kind, tuple[str, ...]] = {
     "requests": ("x-ratelimit-{}-requests", "anthropic-ratelimit-requests-{}"),
     "tokens": ("x-ratelimit-{}-tokens", "anthropic-ratelimit-tokens-{}"),
@@ -118,29 +122,50 @@ class _Left:
     refills: bool = False
     """For a look ahead: after the reset the whole limit is taken to be there."""
 
-    def room_at(self, amount: int, now_s: float, news_at_s: float) -> float:
-        """Return when there is room; `news_at_s` is until when it is worth to wait for what other headers tell."""
-        if self.refills and now_s >= self.reset_at_s:
+    def room_at(self, amount: int, now_s: float, news_at_s: float, *, own: bool) -> float:
+        """Return when there is room.
+
+        `news_at_s` is until when it is worth to wait for what other headers tell; without `own` it was told of another
+        model.
+        """
+        if self.refills and self.is_over(now_s):
             self.left, self.reset_at_s = self.limit or amount, now_s + LONGEST_LEARNED_S
         if min(amount, self.limit or amount) <= self.left:
             return now_s
-        if now_s >= self.reset_at_s:  # how much there is now, one request will tell
+        if self.is_over(now_s) or not (own or self.refills):  # how much there is, one request will tell
             return max(now_s, news_at_s)
         longest_s = LONGEST_LEARNED_S + 2 * GRACE_S  # more than once: floats
         return self.reset_at_s if self.reset_at_s - now_s <= longest_s else now_s
+
+    def is_over(self, now_s: float) -> bool:
+        """Say whether there was a reset since."""
+        return now_s >= self.reset_at_s
+
+    def is_later(self, ticket: Ticket, allowance: Allowance, now_s: float) -> bool:
+        """Say whether this is of a later moment than what an answer tells: of two on their way, the one with less."""
+        if self.limit != allowance.limit or self.is_over(now_s):
+            return False
+        return ticket.order <= self.sent and allowance.remaining > self.told
+
+    def is_apart_from(self, ticket: Ticket, allowance: Allowance, now_s: float) -> bool:
+        """Say whether what an answer tells, which was sent later, is too much for the same count."""
+        comparable = ticket.order > self.sent and not self.is_over(now_s + _DOUBT_S)
+        return comparable and allowance.remaining >= max(1, self.told)
 
 
 class Told:
     """What is left as the server told it, by model: most servers count each model apart, some all together.
 
     Models of the same limit may be in one count. So what one takes is taken off the others too, until they hear of
-    it themselves.
+    it themselves; and a model of which nothing was heard yet goes by what was heard last.
     """
 
     def __init__(self) -> None:
         self._lefts: dict[str, dict[Kind, _Left]] = {}
         self._last = ""
         """The model of which something was heard last."""
+        self._apart = False
+        """Models of the same limit were seen to be counted apart."""
         self._sent = 0
         """The last request that was sent, by its `order`."""
 
@@ -149,18 +174,31 @@ class Told:
         copy = Told()
         for model, lefts in self._lefts.items():
             copy._lefts[model] = {kind: replace(left, refills=True) for kind, left in lefts.items()}
-        copy._last = self._last
+        copy._last, copy._apart = self._last, self._apart
         return copy
 
-    def of(self, model: str) -> Mapping[Kind, _Left]:
-        """Return what is left for a model; what was heard last where nothing is known of it."""
+    def rooms(self, ticket: Ticket, now_s: float, news_at_s: float) -> Iterator[tuple[Kind, float]]:
+        """Yield for each limit when it has room for a request; `news_at_s` as in `_Left.room_at`."""
+        own = ticket.model in self._lefts
+        for kind, known in self._of(ticket.model).items():
+            left = self._lasting(kind, known, now_s)
+            yield kind, left.room_at(ticket.need.of(kind), now_s, news_at_s, own=own)
+
+    def _lasting(self, kind: Kind, known: _Left, now_s: float) -> _Left:
+        """Return what was heard of another model where what is known of this one is over."""
+        last = self._lefts.get(self._last, {}).get(kind)
+        if last is None or self._apart or last.limit != known.limit or not known.is_over(now_s):
+            return known
+        return last
+
+    def _of(self, model: str) -> Mapping[Kind, _Left]:
         return self._lefts.get(model) or self._lefts.get(self._last) or {}
 
     def take(self, ticket: Ticket, sign: int = 1) -> None:
         """Take off what a request needs; with `sign` -1 give it back."""
         self._sent = max(self._sent, ticket.order)
-        for kind, own in self.of(ticket.model).items():
-            for left in self._together(kind, own.limit):
+        for kind, own in self._of(ticket.model).items():
+            for left in self._together(kind, own.limit, ticket.model):
                 left.left -= sign * ticket.need.of(kind)
 
     def learn(self, ticket: Ticket, told: Mapping[Kind, Allowance], awaited: Collection[Ticket], now_s: float) -> None:
@@ -168,46 +206,43 @@ class Told:
         if not told:
             self._forget(ticket.model, now_s)
             return
-        own = self._lefts.setdefault(ticket.model, {})
+        own = self._lefts.get(ticket.model, {})
+        news = {}
         for kind, allowance in told.items():
-            for left in self._together(kind, allowance.limit):
+            known = own.get(kind)
+            for left in self._together(kind, allowance.limit, ticket.model):
                 if allowance.remaining > left.told:  # it was counted earlier, and was taken off for nothing
                     left.left += ticket.need.of(kind)
-            if _is_later(ticket, allowance, own.get(kind), now_s):
-                self._last = ticket.model
-                self._replace(own, kind, self._less(allowance, kind, ticket.model, awaited, now_s), now_s)
-
-    def _replace(self, own: dict[Kind, _Left], kind: Kind, new: _Left, now_s: float) -> None:
-        """Take what is heard of a model; also for others of which what was heard is over."""
-        own[kind] = new
-        for lefts in self._lefts.values():
-            known = lefts.get(kind)
-            if known is not None and known.limit == new.limit and now_s >= known.reset_at_s:
-                lefts[kind] = new
+                if left is not known and left.is_apart_from(ticket, allowance, now_s):
+                    self._apart = True
+            if known is None or not known.is_later(ticket, allowance, now_s):
+                news[kind] = self._less(ticket, kind, allowance, awaited, now_s)
+        if news:
+            self._lefts[ticket.model], self._last = {**own, **news}, ticket.model
 
     def _forget(self, model: str, now_s: float) -> None:
         """Forget what is over: who tells nothing more cannot be asked how much there is now."""
         lefts = self._lefts.get(model, {})
-        if any(now_s >= left.reset_at_s for left in lefts.values()):
+        if any(left.is_over(now_s) for left in lefts.values()):
             del self._lefts[model]
 
-    def _less(self, allowance: Allowance, kind: Kind, model: str, awaited: Collection[Ticket], now_s: float) -> _Left:
-        on_its_way = 0
+    def _less(
+        self, ticket: Ticket, kind: Kind, allowance: Allowance, awaited: Collection[Ticket], now_s: float
+    ) -> _Left:
+        """Return what is certainly left of what was told."""
+        left = allowance.remaining
         for other in awaited:
-            known = self.of(other.model).get(kind)
-            if other.model == model or known is None or known.limit == allowance.limit:
-                on_its_way += other.need.of(kind)
-        left, reset_at_s = allowance.remaining - on_its_way, now_s + allowance.reset_in_s + GRACE_S
+            known = self._of(other.model).get(kind)
+            together = not self._apart and (known is None or known.limit == allowance.limit)
+            if other.model == ticket.model or together:
+                left -= other.need.of(kind)
+        for known in self._together(kind, allowance.limit, ticket.model):
+            if known.is_later(ticket, allowance, now_s):
+                left = min(left, known.left)
+        reset_at_s = now_s + allowance.reset_in_s + GRACE_S
         return _Left(allowance.limit, allowance.remaining, left, reset_at_s, self._sent)
 
-    def _together(self, kind: Kind, limit: int | None) -> list[_Left]:
-        """Return what may be one count, each once."""
-        found = {id(lefts[kind]): lefts[kind] for lefts in self._lefts.values() if kind in lefts}
-        return [left for left in found.values() if left.limit == limit]
-
-
-def _is_later(ticket: Ticket, allowance: Allowance, known: _Left | None, now_s: float) -> bool:
-    """Say whether an answer tells of a later moment than what is known: of two on their way, the one with less left."""
-    if known is None or known.limit != allowance.limit or now_s >= known.reset_at_s:
-        return True
-    return ticket.order > known.sent or allowance.remaining <= known.told
+    def _together(self, kind: Kind, limit: int | None, model: str) -> list[_Left]:
+        """Return what may be one count with that of a model."""
+        known = [self._of(model)] if self._apart else self._lefts.values()
+        return [lefts[kind] for lefts in known if kind in lefts and lefts[kind].limit == limit]

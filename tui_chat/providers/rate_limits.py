@@ -167,9 +167,8 @@ class _Book:
         if ticket.waited:  # the server itself said that it may come
             return
         news_at_s = self._asked_at_s + PATIENCE_S if self._awaited else now_s
-        for kind, left in self._told.of(ticket.model).items():
-            what = "requests" if kind == "requests" else "tokens"
-            yield _Room(left.room_at(ticket.need.of(kind), now_s, news_at_s), f"the server has {what} left")
+        for kind, at_s in self._told.rooms(ticket, now_s, news_at_s):
+            yield _Room(at_s, f"the server has {'requests' if kind == 'requests' else 'tokens'} left")
 
     def send(self, ticket: Ticket, now_s: float) -> None:
         """Take what a request needs; its headers are to come."""
