@@ -16,7 +16,12 @@ from tests.terminal.conftest import Terminal
 
 pytestmark = pytest.mark.terminal
 
-PRICES = {"quick/one": ("0.28", "0.42"), "stalls/two": ("3", "15"), "dies/three": ("2", "8"), "limited/four": ("1", "5")}
+PRICES = {
+    "quick/one": ("0.28", "0.42"),
+    "stalls/two": ("3", "15"),
+    "dies/three": ("2", "8"),
+    "limited/four": ("1", "5"),
+}
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from tui_chat.core.budget import Budgets
 from tui_chat.core.calibration import Calibrator, Sample, median
-from tui_chat.core.columns import Tip
+from tui_chat.core.columns import Tip, mates_of
 from tui_chat.core.completion import COUNTED_AT_ONCE, Completion
 from tui_chat.core.context import goes_along, joined_text, messages_before, prompt_message, reported_before, unanswered
 from tui_chat.core.conversation import Conversation, Turn, path_continued, title_from
@@ -182,8 +182,9 @@ class Chat:
         With `resumes` it goes on where that one was cut: the model sees the part and is asked for the rest. It is in
         view at once; the next prompt goes on from it when it has ended with text.
         """
-        before = messages_before(path, conversation.system_prompt)
-        completion = self._pending(conversation, path, turn, model, before)
+        last = path[-1].completion(turn.continues) if path else None
+        before = messages_before(path, conversation.system_prompt, last)
+        completion = self._pending(conversation, path, turn, model, before, last)
         if resumes is not None and completion.request is not None:
             completion.resumes_id = resumes.id
             completion.request = replace(completion.request, partial=joined_text(turn, resumes))
@@ -191,7 +192,8 @@ class Chat:
         turn.completions.append(completion)
         turn.chosen_id = completion.id
         conversation.updated_at = self._clock.now()
-        conversation.model = model.name
+        if conversation.tip_id in {mate.id for mate in mates_of(turn)}:
+            conversation.model = model.name
         if self._keep_text:
             turn.saved = self._store.start_completion(conversation, completion)
         return completion
@@ -434,23 +436,24 @@ class Chat:
         prompt: str,
         model: Model,
         attachments: tuple[BlobPart, ...] = (),
+        last: Completion | None = None,
     ) -> "Excess | None":
         """Return what has to be left out of a whole path so that a prompt fits; `None` when it fits, or nobody knows.
 
-        Counts everything, so for a long path call it in a thread.
+        Counts everything, so for a long path call it in a thread. `last` is as for `estimate`.
         """
         from tui_chat.core.fitting import excess, room_for_answer
 
         window = model.context_window
         if window is None:
             return None
-        tokens, _ = self.estimate(conversation, path, prompt, model, attachments)
+        tokens, _ = self.estimate(conversation, path, prompt, model, attachments, last=last)
         longest = {**model.params, **conversation.params}.get("max_tokens")
         room = room_for_answer(window, longest)
         if tokens + room <= window:
             return None
         sent = []
-        for turn, completion in path_continued(path):
+        for turn, completion in path_continued(path, last):
             if completion is not None and goes_along(completion, text := joined_text(turn, completion)):
                 messages = (prompt_message(turn), Message.of("assistant", text))
                 sent.append((completion, self.prompt_tokens(Request(model, messages, {})) - _FRAME))

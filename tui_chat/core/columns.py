@@ -7,7 +7,7 @@ one turn or of the turns that were born of one prompt, the hidden ones left out.
 from collections.abc import Iterable, Sequence
 
 from tui_chat.core.completion import Completion
-from tui_chat.core.conversation import Turn
+from tui_chat.core.conversation import Turn, has_answered
 from tui_chat.core.model import Model
 from tui_chat.core.record import record
 
@@ -24,6 +24,14 @@ class Column:
     def tries(self) -> list[Completion]:
         """Every answer of this model to the prompt."""
         return [each for each in self.turn.completions if each.model.name == self.completion.model.name]
+
+    @property
+    def continued(self) -> Completion:
+        """The answer that a next prompt to its model goes on from: that in view, else its newest one with text."""
+        here = self.completion
+        if here.discarded or has_answered(here):
+            return here
+        return next(filter(has_answered, reversed(self.tries)), here)
 
 
 @record
@@ -67,6 +75,14 @@ def hidden_of(turn: Turn) -> list[Completion]:
     return [each for mate in mates_of(turn) for each in mate.completions if each.hidden]
 
 
+def besides(columns: Sequence[Column]) -> list[Completion]:
+    """Return every other answer to the prompt of some columns: earlier tries, and those out of view."""
+    if not columns:
+        return []
+    shown = {column.completion.id for column in columns}
+    return [each for mate in mates_of(columns[0].turn) for each in mate.completions if each.id not in shown]
+
+
 def goes_on_in_columns(turn: Turn, following: Turn) -> bool:
     """Say whether what is in view after a turn goes on from more than one of its columns."""
     return len({column.turn.continues for column in columns_of(following)}) > 1 and len(columns_of(turn)) > 1
@@ -97,18 +113,49 @@ def tips_of(path: Sequence[Turn], models: Iterable[Model]) -> list[Tip]:
     last, columns = path[-1], columns_of(path[-1])
     if len(columns) < 2 or len(asked) < 2:
         return [Tip(tuple(path), last.continued, asked)]
+    own = [(column.turn, column.continued) for column in columns]
+    in_view = next((column.continued for column in columns if column.completion is last.chosen), None)
+    return _tips(path, asked, own, (last, last.continued), in_view)
+
+
+def tips_beside(path: Sequence[Turn], turn: Turn, models: Iterable[Model]) -> list[Tip]:
+    """Return what a prompt to some models goes on from that takes the place of `turn`, behind `path`: what that did.
+
+    Of several models each goes on from its own answer where `turn` and its mates did so.
+    """
+    asked = tuple(models)
+    if not path:
+        return [Tip((), None, asked)]
+    before = mates_of(path[-1])
+    own = [
+        (each, answer)
+        for mate in mates_of(turn)
+        for each in before
+        if (answer := each.completion(mate.continues)) is not None
+    ]
+    main = next(((each, answer) for each, answer in own if answer.id == turn.continues), (path[-1], path[-1].continued))
+    return _tips(path, asked, own if len(asked) > 1 else [], main, main[1])
+
+
+def _tips(
+    path: Sequence[Turn],
+    asked: Sequence[Model],
+    own: Iterable[tuple[Turn, Completion]],
+    main: tuple[Turn, Completion | None],
+    in_view: Completion | None,
+) -> list[Tip]:
+    """Return a tip for each answer that is gone on from: a model's own one, for those that have none the `main` one."""
     named = {model.name: model for model in asked}
     tips: dict[str, tuple[Turn, Completion | None, list[Model]]] = {}
-    for turn, answer in ((column.turn, column.completion) for column in columns):  # as they stand, so they go on
+    for turn, answer in own:  # as they stand, so they go on
         if (model := named.pop(answer.model.name, None)) is not None:
             tips[answer.id] = turn, answer, [model]
     if named:
-        going_on = last.continued
-        rest = tips.setdefault(going_on.id if going_on is not None else "", (last, going_on, []))
+        turn, going_on = main
+        rest = tips.setdefault(going_on.id if going_on is not None else "", (turn, going_on, []))
         rest[2].extend(named.values())
-    in_view = last.chosen.id if last.chosen is not None else ""
-    main = in_view if in_view in tips else next(iter(tips))
+    first = in_view.id if in_view is not None and in_view.id in tips else next(iter(tips))
     return [
-        Tip(tuple(path_through(path, turn)), answer, tuple(several), chosen=name == main)
+        Tip(tuple(path_through(path, turn)), answer, tuple(several), chosen=name == first)
         for name, (turn, answer, several) in tips.items()
     ]

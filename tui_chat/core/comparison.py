@@ -104,6 +104,8 @@ class Comparison:
 
     answers: tuple[Compared, ...]
     """In the order in which they were asked."""
+    besides: tuple[Compared, ...]
+    """Other answers to the same prompt, which are not in view: earlier tries, those that were put away."""
     running: bool
     """One of them still runs: all that is said holds so far."""
     total: Spent
@@ -128,8 +130,11 @@ class Comparison:
 # looking
 
 
-def compared(completions: Sequence[Completion], now_s: float) -> Comparison:
-    """Return what there is to say of answers at `now_s` on the monotonic clock."""
+def compared(completions: Sequence[Completion], now_s: float, besides: Sequence[Completion] = ()) -> Comparison:
+    """Return what there is to say of answers at `now_s` on the monotonic clock.
+
+    `besides` are answers to the same prompt that are not compared, but were paid for.
+    """
     short = Counter(each.model.short_name for each in completions)
     plays = [_is_play(each) for each in completions]
     found = [
@@ -139,10 +144,12 @@ def compared(completions: Sequence[Completion], now_s: float) -> Comparison:
     lengths = {each.id: each.text_log.size for each in completions}
     real = not all(plays)
     answers = _with_best(_ranked([_judged(each, real=real) for each in found]), lengths)
-    money = [each.cost for each in answers if not (real and each.play)]
-    apart = [each.cost for each in answers if real and each.play]
+    others = [_look(each, now_s, twice=False, play=_is_play(each)) for each in besides]
+    money = [each.cost for each in (*answers, *others) if not (real and each.play)]
+    apart = [each.cost for each in (*answers, *others) if real and each.play]
     return Comparison(
         tuple(answers),
+        tuple(others),
         any(each.running for each in completions),
         replace(sum_of(money), play=not real and bool(answers)),
         replace(sum_of(apart), play=True) if apart else Spent(),
@@ -258,15 +265,22 @@ def row_of(answer: Compared) -> tuple[str, ...]:
 
 def total_rows(comparison: Comparison) -> list[tuple[str, ...]]:
     """Return the cells below the answers: the total, and what was play money beside it."""
-    sums = [_sum(comparison, name) for name in ("input_tokens", "output_tokens", "reasoning_tokens")]
-    rows = [("total", "", "", "", *sums, total(comparison.total), "", "")]
+    rows = []
+    if others := comparison.besides:
+        cost = total(sum_of([each.cost for each in others if each.play is all(other.play for other in others)]))
+        rows.append((f"{len(others)} not shown", "", "", "", *_sums(others), cost, "", ""))
+    rows.append(("total", "", "", "", *_sums((*comparison.answers, *others)), total(comparison.total), "", ""))
     if comparison.play.answers:
         rows.append(("play money", "", "", "", "", "", "", total(comparison.play), "", ""))
     return rows
 
 
-def _sum(comparison: Comparison, name: str) -> str:
-    used = [each.usage for each in comparison.answers]
+def _sums(answers: Sequence[Compared]) -> list[str]:
+    return [_sum(answers, name) for name in ("input_tokens", "output_tokens", "reasoning_tokens")]
+
+
+def _sum(answers: Sequence[Compared], name: str) -> str:
+    used = [each.usage for each in answers]
     known = [count for each in used if (count := getattr(each.usage, name)) is not None]
     return _count(sum(known) if known else None, estimated=any(name in each.estimated for each in used))
 

@@ -179,14 +179,14 @@ class Turn:
         """
         chosen = self.completion(self.chosen_id)
         if chosen is not None:
-            if chosen.discarded or _answers(chosen):
+            if chosen.discarded or has_answered(chosen):
                 return chosen
             before = self.completions[: self.completions.index(chosen)]
-            earlier = next(filter(_answers, reversed(before)), None)
+            earlier = next(filter(has_answered, reversed(before)), None)
             if earlier is not None:
                 return earlier
         newest = self.completions[-1] if self.completions else None
-        return next(filter(_answers, self.completions), None) or chosen or newest
+        return next(filter(has_answered, self.completions), None) or chosen or newest
 
     def completion(self, completion_id: str | None) -> Completion | None:
         return next((c for c in self.completions if c.id == completion_id), None)
@@ -201,7 +201,7 @@ class Page:
     """The path has turns before these."""
 
 
-def _answers(completion: Completion) -> bool:
+def has_answered(completion: Completion) -> bool:
     """Say whether there is an ended answer with text that the user did not leave out."""
     if completion.running or completion.discarded:
         return False

@@ -21,7 +21,8 @@ _PATH = """
 """From the tip back; one row leads to one row, so that the order is that of the walk."""
 _NEWEST_BELOW = """
     WITH RECURSIVE below (id, n) AS (
-        SELECT id, n FROM turns WHERE id = ?
+        SELECT id, n FROM turns WHERE id = :id
+            OR batch_id = (SELECT batch_id FROM turns WHERE id = :id)
         UNION
         SELECT t.id, t.n FROM below
             JOIN completions c ON c.turn_id = below.id JOIN turns t ON t.continues = c.id
@@ -51,8 +52,8 @@ def walk(
 
 
 def newest_below(connection: sqlite3.Connection, turn_id: str) -> str:
-    """Return the last turn of the newest branch that goes through a turn."""
-    row = connection.execute(_NEWEST_BELOW, (rows.stored(turn_id),)).fetchone()
+    """Return the last turn of the newest branch that goes through a turn, or through one of its batch."""
+    row = connection.execute(_NEWEST_BELOW, {"id": rows.stored(turn_id)}).fetchone()
     return turn_id if row is None else str(row["id"])
 
 

@@ -10,7 +10,7 @@ from decimal import Decimal
 from textual.content import Content
 
 from tui_chat.core.caps import Balance, Level
-from tui_chat.core.columns import Tip, tips_of
+from tui_chat.core.columns import Tip
 from tui_chat.core.completion import Completion
 from tui_chat.core.context import reported_before
 from tui_chat.core.conversation import Conversation, Turn
@@ -53,15 +53,13 @@ class Sending:
     session: Session
     conversation: Conversation
     path: tuple[Turn, ...]
-    before: tuple[Turn, ...]
-    """The part of the path that is sent."""
     earlier: bool
     """The history has turns before the path."""
     known: Earlier | None
     model: Model
     prompt: str
     attachments: tuple[BlobPart, ...]
-    tips: tuple[Tip, ...] = ()
+    tips: tuple[Tip, ...]
     """What each model goes on from."""
 
     @property
@@ -71,7 +69,7 @@ class Sending:
             return True
         size = len(self.prompt) + sum(len(part.data) for part in self.attachments)
         for turn in reversed(self.path):
-            size += len(turn.prompt) + sum(len(each.text) for each in turn.completions if not each.running)
+            size += len(turn.prompt) + sum(each.text_log.size for each in turn.completions if not each.running)
             if size > _LARGE:
                 return True
         return False
@@ -156,33 +154,36 @@ class Accounts:
             case _:
                 return Content("")
 
-    def sending(self, session: Session, prompt: str) -> Sending:
-        """Note what a send would put in now."""
+    def sending(self, session: Session, prompt: str, tips: Sequence[Tip]) -> Sending:
+        """Note what a send would put in now, going on from `tips`."""
         path = tuple(session.path)
-        before = tuple(session.before(session.editing)) if session.editing is not None else path
         known = self._known if session.earlier else None
         if known is not None and (known.model, known.exact) != (session.model, self._services.counter.loaded):
             known = None
-        tips = tuple(tips_of(before, session.asked)) if session.others else ()
-        return Sending(session, session.conversation, path, before, session.earlier, known, session.model, prompt,
-                       session.attachments, tips)  # fmt: skip
+        return Sending(session, session.conversation, path, session.earlier, known, session.model, prompt,
+                       session.attachments, tuple(tips))  # fmt: skip
 
     def count(self, sending: Sending) -> Counted:
         """Count what a send would put in, history and attachments included; may run in another thread.
 
         Raises StorageError when the history cannot be read.
         """
-        whole = reported_before(sending.before, sending.model) is None  # else that report has all that came before it
+        main = next(tip for tip in sending.tips if tip.chosen)
+        # a report has all in it that came before it
+        whole = reported_before(main.path, sending.model, main.completion) is None
         earlier = self._earlier(sending) if sending.earlier and whole else None
+        earlier_tokens = earlier.tokens if earlier is not None else 0
         tokens, price = self._services.chat.estimate(
             sending.conversation,
-            sending.before,
+            main.path,
             sending.prompt,
             sending.model,
             sending.attachments,
-            earlier_tokens=earlier.tokens if earlier is not None else 0,
+            earlier_tokens=earlier_tokens,
+            last=main.completion,
         )
-        each = [cost for tip in sending.tips for cost in self._at(tip, sending, earlier.tokens if earlier else 0)]
+        several = sum(len(tip.models) for tip in sending.tips) > 1
+        each = [cost for tip in sending.tips for cost in self._at(tip, sending, earlier_tokens)] if several else []
         return Counted(tokens, price, earlier, tuple(each))
 
     def _at(self, tip: Tip, sending: Sending, earlier_tokens: int) -> list[tuple[Model, Cost]]:
@@ -221,7 +222,7 @@ class Accounts:
                 first = page.turns[0]
         return Earlier(model, exact, path[0].id, tokens)
 
-    def may_not_fit(self, session: Session, prompt: str, model: Model) -> bool:
+    def may_not_fit(self, session: Session, tip: Tip, prompt: str, model: Model) -> bool:
         """Say, without counting, whether a prompt could be too long for a model: a token is a byte at least."""
         window = model.context_window
         if window is None:
@@ -229,7 +230,7 @@ class Accounts:
         if session.earlier and self._tokens_in * 2 > window:
             return True
         size = len(prompt.encode("utf-8", "replace")) + sum(len(part.data) for part in session.attachments)
-        for turn in session.path:
+        for turn in tip.path:
             size += len(turn.prompt) + max((each.text_log.size for each in turn.completions), default=0)
         return size * 2 > window  # a character may be several bytes, and there are frames
 
@@ -298,13 +299,14 @@ def asked_next(session: Session, prices: Sequence[tuple[Model, Cost]], room: int
     first = text(session.model.short_name, "$fg2")
     if not session.others:
         return first
-    blind = joined("   ", styled("blind", "$stop")) if session.blind else Content("")
-    room = max(8, room) - blind.cell_length
+    if session.blind:  # the order of the names would tell who is who
+        return joined(styled(f"{len(session.asked)} models   ", "$fg2"), styled("blind", "$stop"))
+    room = max(8, room)
     priced = Content("   ").join(text(f"{model.short_name} {cost(price)}", "$fg2") for model, price in prices)
-    if prices and priced.cell_length <= room and not session.blind:
+    if prices and priced.cell_length <= room:
         return priced
     names = text(", ".join(model.short_name for model in session.asked), "$fg2")
     if names.cell_length <= room:
-        return joined(names, blind)
+        return names
     more = styled(f" +{len(session.others)}", "$fg2")
-    return joined(first.truncate(room - more.cell_length, ellipsis=True), more, blind)
+    return joined(first.truncate(room - more.cell_length, ellipsis=True), more)

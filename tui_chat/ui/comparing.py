@@ -85,19 +85,25 @@ class Comparing:
         return row.columns if row is not None else []
 
     @property
-    def _columns(self) -> list[Column]:
+    def columns(self) -> list[Column]:
         """As many answers as there are to the prompt under the cursor, also while one is zoomed."""
         row = self.stage.transcript.row
         return columns_of(row.turn, everything=row.opened) if row is not None else []
 
     @property
+    def beside(self) -> bool:
+        """The answer under the cursor is one of several that are compared, also while it has all the room."""
+        row = self.stage.transcript.row
+        return row is not None and bool(row.columns or row.zoomed)
+
+    @property
     def _column(self) -> Column | None:
         row = self.stage.transcript.row
         shown = row.shown if row is not None else None
-        return next((column for column in self._columns if column.completion is shown), None)
+        return next((column for column in self.columns if column.completion is shown), None)
 
     @property
-    def _at_the_end(self) -> bool:
+    def at_the_end(self) -> bool:
         """The cursor is in the last prompt, where what is chosen says how the chat goes on."""
         row, path = self.stage.transcript.row, self.stage.session.path
         return row is not None and bool(path) and row.turn in mates_of(path[-1])
@@ -122,29 +128,29 @@ class Comparing:
 
     def _zoom_other(self, step: int) -> None:
         """Give all the room to the answer beside the one that has it."""
-        column, columns = self._column, self._columns
+        column, columns = self._column, self.columns
         at = columns.index(column) + step if column is not None else -1
         if column is None or not 0 <= at < len(columns):
             return
         other, self._before = columns[at], column.completion
-        if self._at_the_end:
+        if self.at_the_end:
             self.chosen(other.completion)
         else:
             self.stage.transcript.show_answer(other.turn, other.completion)
 
     def chosen(self, completion: Completion) -> None:
         """The cursor stands on another column: the next prompt goes on from it."""
-        column = next((each for each in self._columns if each.completion is completion), None)
-        if column is not None and self._at_the_end:
+        column = next((each for each in self.columns if each.completion is completion), None)
+        if column is not None and self.at_the_end:
             self._sessions.choose(self.stage.session, column.turn, completion)
             self._arrange(completion)
 
-    def _arrange(self, completion: Completion | None) -> None:
+    def _arrange(self, completion: Completion | None, *, afresh: bool = False) -> None:
         session = self.stage.session
         if session.path:
             row = self.stage.transcript.row
-            turn = session.path[-1] if self._at_the_end or row is None else row.turn
-            self.stage.transcript.show_anew(session.path, turn, completion)
+            turn = session.path[-1] if self.at_the_end or row is None else row.turn
+            self.stage.transcript.show_anew(session.path, turn, completion, afresh=afresh)
 
     def zoom(self) -> bool:
         """Give the answer under the cursor all the room, or show all of them again."""
@@ -156,9 +162,9 @@ class Comparing:
             return transcript.zoom(on=False)
         if transcript.fold() or transcript.zoom(on=True):
             return True
-        if not self._at_the_end and transcript.spread():
+        if not self.at_the_end and transcript.spread():
             return True
-        if self._at_the_end and self._sessions.bring_back(self.stage.session):
+        if self.at_the_end and self._sessions.bring_back(self.stage.session):
             self._arrange(row.shown)
             self.stage.models_changed()
             return True
@@ -182,17 +188,17 @@ class Comparing:
 
     def keep(self) -> None:
         """Go on with the answer under the cursor alone; asks once whether the others are to be stopped."""
-        column, columns = self._column, self._columns
-        if column is None or len(columns) < 2 or not self._at_the_end:
+        column, columns = self._column, self.columns
+        if column is None or len(columns) < 2 or not self.at_the_end:
             return
         others = [each for each in columns if each.completion is not column.completion]
         running = [each.completion for each in others if each.completion.running]
         self._sessions.choose(self.stage.session, column.turn, column.completion)
         self._put_away(others, column.completion)
         session = self.stage.session
-        session.model, session.others = self._known(column.completion.model), ()
+        session.model, session.others = self._sessions.known(column.completion.model), ()
         self.stage.models_changed()
-        undo = letter_of("compare.undo", self._keys)
+        undo = self._key("compare.undo")
         self.stage.say(f"The chat goes on with {column.completion.model.short_name}; {undo} brings the others back.")
         if running:
             setting = self._settings.keep_stops
@@ -201,13 +207,6 @@ class Comparing:
                 self._stop(running)
             elif choice == "ask":
                 self._ask_to_stop(running)
-
-    def _known(self, model: Model) -> Model:
-        """Return a model as the catalog has it now: one from the history has neither price nor parameters."""
-        try:
-            return self._catalog.resolve(model.name)
-        except ChatError:
-            return model
 
     def _remembered(self) -> str:
         try:
@@ -238,28 +237,42 @@ class Comparing:
 
     def hide(self) -> None:
         """Put the column under the cursor away; it is asked no more."""
-        column, columns = self._column, self._columns
+        column, columns = self._column, self.columns
         if column is None or len(columns) < 2:
-            self.stage.say("There is one answer here.")
+            self.stage.say(_ALONE)
             return
+        if not self.at_the_end:
+            self.stage.say(f"Only answers to the last prompt are hidden; {self._key('compare.zoom')} closes these.")
+            return
+        name = self._name(column.completion)
         at = columns.index(column)
         stays = columns[at + 1 if at + 1 < len(columns) else at - 1]
         session = self.stage.session
         self._sessions.put_away(session, [column])
-        if self._at_the_end:
-            asked = [model for model in session.asked if model.name != column.completion.model.name]
-            if asked:
-                session.model, session.others = asked[0], tuple(asked[1:])
-            self._sessions.choose(session, stays.turn, stays.completion)
+        asked = [model for model in session.asked if model.name != column.completion.model.name]
+        if asked:
+            session.model, session.others = asked[0], tuple(asked[1:])
+        self._sessions.choose(session, stays.turn, stays.completion)
         self._arrange(stays.completion)
         self.stage.models_changed()
-        undo = letter_of("compare.undo", self._keys)
         runs = " It runs on." if column.completion.running else ""
-        self.stage.say(f"{column.completion.model.short_name} is out of view; {undo} brings it back.{runs}")
+        self.stage.say(f"{name} is out of view; {self._key('compare.undo')} brings it back.{runs}")
+
+    def _key(self, binding_id: str) -> str:
+        return letter_of(binding_id, self._keys)
+
+    def _name(self, completion: Completion) -> str:
+        """What an answer is called in words to the user."""
+        row = self.stage.transcript.row
+        alias = row.aliases.get(completion.id) if row is not None else None
+        return alias or completion.model.short_name
 
     def undo(self) -> None:
         """Bring back what was put away last."""
         row = self.stage.transcript.row
+        if row is not None and not self.at_the_end:
+            self.stage.say(f"{self._key('compare.zoom')} shows all answers to an earlier prompt.")
+            return
         if not self._sessions.bring_back(self.stage.session):
             self.stage.say("Nothing is hidden here.")
             return
@@ -281,7 +294,7 @@ class Comparing:
 
         `None` where there is one answer.
         """
-        column, columns = self._column, self._columns
+        column, columns = self._column, self.columns
         if column is None or len(columns) < 2:
             return None
         here = column.completion
@@ -324,24 +337,32 @@ class Comparing:
     def toggle_blind(self) -> None:
         """Keep names and prices of what is asked next out of view until there is a vote, or no more."""
         session = self.stage.session
-        session.blind = not session.blind
-        vote = letter_of("compare.vote", self._keys)
+        row = self.stage.transcript.row if session.path else None
+        shown = row is not None and row.turn.blind
+        if row is not None and shown:
+            self._sessions.reveal(row.turn)
+            self._arrange(row.shown, afresh=True)
+        session.blind = not (session.blind or shown)
+        vote = self._key("compare.vote")
         told = f"The next prompt to several models is blind: {vote} votes for the best answer, then names are shown."
-        self.stage.say(told if session.blind else "Names and prices are shown.")
+        self.stage.say(told if session.blind else "Names and prices are shown, without a vote.")
         self.stage.models_changed()
 
     def vote(self, *, tie: bool = False) -> None:
         """Say that the answer under the cursor is the best, or that none is, and show names and prices."""
-        column, columns = self._column, self._columns
-        if column is None or len(columns) < 2 or not self.blind:
-            self.stage.say(
-                f"Votes are for blind answers; {letter_of('compare.blind', self._keys)} makes the next ones blind."
-            )
+        column, columns = self._column, self.columns
+        if column is None or not self.blind:
+            self.stage.say(f"Votes are for blind answers; {self._key('compare.blind')} makes the next ones blind.")
+        elif len(columns) < 2:
+            undo, show = self._key("compare.undo"), self._key("compare.blind")
+            self.stage.say(f"One answer wins over none: {undo} brings back the others, {show} shows the names.")
+        elif not tie and not column.completion.text.strip():
+            self.stage.say("There is nothing here to vote for.")
         elif any(each.completion.running for each in columns):
             self.stage.say("Wait until every answer has ended.")
         else:
             self._sessions.vote(column.turn, None if tie else column.completion)
-            self._arrange(column.completion)
+            self._arrange(column.completion, afresh=True)
             named = "a tie" if tie else column.completion.model.short_name
             self.stage.say(f"Kept: {named}. The standing of all models is on the usage screen.")
 
@@ -353,14 +374,16 @@ class Comparing:
         answer = row.answer if row is not None else None
         if answer is None:
             return
-        turn, at_the_end = answer.turn, self._at_the_end
+        turn, at_the_end = answer.turn, self.at_the_end
+        homes = {column.completion.model.name: column.turn for column in columns_of(turn, everything=True)}
         for model in models:
-            completion = self._sessions.again(session, turn, model, beside=True)
+            completion = self._sessions.again(session, homes.get(model.name, turn), model, beside=True)
             if at_the_end and model.name not in {each.name for each in session.asked}:
                 session.others = (*session.others, model)
             transcript.show_anew(session.path, turn, completion)
             transcript.spread()
-        transcript.follow()
+        if at_the_end:
+            transcript.follow()
         self.stage.conversation_moved()
 
 

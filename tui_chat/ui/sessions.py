@@ -7,7 +7,7 @@ from dataclasses import field
 from random import SystemRandom
 
 from tui_chat.core.chat import Chat
-from tui_chat.core.columns import Column, columns_of, hidden_of, mates_of, path_through, tips_of
+from tui_chat.core.columns import Column, Tip, columns_of, hidden_of, mates_of, path_through, tips_beside, tips_of
 from tui_chat.core.completion import Completion
 from tui_chat.core.conversation import Conversation, Turn
 from tui_chat.core.errors import ChatError
@@ -16,7 +16,7 @@ from tui_chat.core.model import Model
 from tui_chat.core.ports import ModelCatalog, Store
 from tui_chat.core.record import entity, record
 from tui_chat.core.usage import Usage
-from tui_chat.ui.streams import Streams
+from tui_chat.ui.streams import Running, Streams
 
 PAGE = 20
 """Turns that are read and shown at once."""
@@ -141,6 +141,7 @@ class Sessions:
         for column in columns:
             with suppress(ChatError):  # a provider that is configured no more
                 models.append(self._catalog.resolve(column.completion.model.name))
+        session.blind = session.blind or session.path[-1].blind
         if models:
             session.model, session.others = models[0], tuple(models[1:])
 
@@ -171,6 +172,14 @@ class Sessions:
         """Hold on to a session while something runs or waits in it."""
         self._open[session.conversation.id] = session
 
+    def running(self, session: Session) -> list[Running]:
+        """Return what runs and is waited for: an answer out of view that was left to run holds nothing up."""
+        return [each for each in self._streams.in_conversation(session.conversation.id) if not each.completion.hidden]
+
+    def busy(self, session: Session) -> bool:
+        """Say whether a prompt has to wait."""
+        return bool(self.running(session))
+
     def leave(self, session: Session) -> None:
         """Forget a session that is out of view, unless something runs or waits in it."""
         waits = session.queued is not None or session.editing is not None
@@ -187,9 +196,31 @@ class Sessions:
         tip = self._store.newest_tip(turn_id)
         session.conversation.tip_id = tip
         self._read_end(session)
+        last, columns = session.path[-1], columns_of(session.path[-1])
+        if columns and all(column.turn is not last for column in columns):  # another of its batch was kept
+            session.path = path_through(session.path, columns[0].turn)
+            session.conversation.tip_id = columns[0].turn.id
+        if session.others and len(columns) < 2 and last.chosen is not None:
+            session.model, session.others = self.known(last.chosen.model), ()
+        self._ask_columns(session)
         self._store.save_conversation(session.conversation)
 
+    def known(self, model: Model) -> Model:
+        """Return a model as the catalog has it now: one from the history has neither price nor parameters."""
+        with suppress(ChatError):
+            return self._catalog.resolve(model.name)
+        return model
+
     # what happens to a session
+
+    def tips(self, session: Session, in_place_of: Turn | None = None) -> list[Tip]:
+        """Return what the next prompt goes on from, with the models that are asked there.
+
+        `in_place_of` is the turn whose prompt is rewritten.
+        """
+        if in_place_of is None:
+            return tips_of(session.path, session.asked)
+        return tips_beside(session.before(in_place_of), in_place_of, session.asked)
 
     def send(
         self,
@@ -201,11 +232,10 @@ class Sessions:
     ) -> Turn:
         """Send a prompt and return its turn, under way; with `in_place_of` it is a branch beside that turn."""
         self.read_all(session)
-        before = session.path if in_place_of is None else session.before(in_place_of)
-        asked = session.asked
-        if blind := session.blind and len(asked) > 1:
-            SystemRandom().shuffle(asked)  # the order would tell who is who
-        tips = tips_of(before, asked)
+        if (blind := session.blind and bool(session.others)) and not session.columns[1:]:
+            session.model, *others = SystemRandom().sample(session.asked, k=len(session.asked))
+            session.others = tuple(others)  # the order would tell who is who
+        tips = self.tips(session, in_place_of)
         turns = self._chat.start_turns(session.conversation, tips, prompt, attachments=attachments, blind=blind)
         if in_place_of is not None:
             beside = {mate.continues: mate for mate in mates_of(in_place_of)}
@@ -275,10 +305,10 @@ class Sessions:
             session.unseen = "done" if well else "failed"
         if session.queued is None:
             return None
-        session.held = session.held or completion.finish_reason == "cancelled"
-        if self._streams.in_conversation(conversation_id):
+        session.held = session.held or (completion.finish_reason == "cancelled" and not completion.hidden)
+        if completion.hidden or self.busy(session):
             return None
-        turn = next((turn for turn in session.path if turn.id == completion.turn_id), None)
+        turn = next((turn for turn in session.path if completion.turn_id in {mate.id for mate in mates_of(turn)}), None)
         session.held = session.held or not (well if turn is None else _may_follow(turn))
         if session.held:
             return None
@@ -319,7 +349,13 @@ class Sessions:
         """Undo what was hidden last; else show everything that is hidden of the last prompt; False when nothing is."""
         if session.put_away:
             last = session.put_away.pop()
-            session.model, session.others = last.model, last.others
+            before, asked = [last.model, *last.others], {model.name for model in session.asked}
+            if asked <= {model.name for model in before}:
+                session.model, session.others = last.model, last.others
+            else:  # others were chosen meanwhile: they stay
+                back = {each.model.name for each in last.completions}
+                more = [model for model in before if model.name in back and model.name not in asked]
+                session.others = (*session.others, *more)
             self._set_hidden(last.completions, hidden=False)
             return True
         hidden = hidden_of(session.path[-1]) if session.path else []

@@ -50,10 +50,9 @@ def _left(balance: Balance, level: Level, glyphs: Glyphs) -> Content:
         until = f", until {at:%H:%M}" if scope == "day" else f", until {at.day} {at:%b}"
     rest = "nothing" if balance.left_usd <= 0 else amount(balance.left_usd)
     mark = f"{glyphs.budget} " if level == "reached" else ""
-    held = f", {amount(balance.held_usd)} set aside" if balance.held_usd else ""
     colour = "$fg2" if level == "quiet" else _COLOURS[level]
     return joined(styled(f"{mark}{rest}", "b $fg" if level == "quiet" else f"b {colour}"),
-                  styled(f" {_WORDS.get(scope, scope)}{held}{until}", colour))  # fmt: skip
+                  styled(f" {_WORDS.get(scope, scope)}{until}", colour))  # fmt: skip
 
 
 def met(total: UsageRow) -> list[Content]:

@@ -206,14 +206,15 @@ class ChatScreen(Screen[None]):
         blind = view is not None and pane.comparing.blind
         situation = Situation(
             self._place(),
-            bool(here),
+            bool(self._sessions.running(session)),
             pane.cursor,
             has_text=bool(pane.prompt.text.strip()),
             editing=session.editing is not None,
             has_code=view is not None and view.has_code,
             branches=view is not None and len(view.turn.siblings) > 1,
             answers=view is not None and len(view.turn.completions) > 1,
-            columns=bool(pane.columns),
+            columns=view is not None and pane.comparing.beside,
+            earlier=view is not None and not pane.comparing.at_the_end,
             blind=blind,
         )
         today = self._accounts.today(running)

@@ -130,7 +130,7 @@ class ConversationPane(CoveredVertical):
         self._estimates = Estimates(
             self,
             accounts,
-            lambda: accounts.sending(self.session, self.prompt.text),
+            lambda: accounts.sending(self.session, self.prompt.text, sessions.tips(self.session, self.session.editing)),
             lambda sending: sending.session is self.session,
             lambda: self.post_message(self.Changed()),
         )
@@ -285,7 +285,7 @@ class ConversationPane(CoveredVertical):
 
     @property
     def _busy(self) -> bool:
-        return bool(self._streams.in_conversation(self.session.conversation.id))
+        return self._sessions.busy(self.session)
 
     def frame(self) -> bool:
         """Take what is new into view; say whether more frames are needed."""
@@ -467,17 +467,24 @@ class ConversationPane(CoveredVertical):
     async def _fits(self, prompt: str, replaced: Turn | None) -> bool:
         """Say whether a prompt can be sent now; where it is too long, the user is asked what may be left out."""
         session = self.session
-        for model in session.asked:
-            if not self._accounts.may_not_fit(session, prompt, model):
-                continue
-            self._guard(lambda: self._sessions.read_all(session))
-            path = tuple(session.path if replaced is None else session.before(replaced))
-            over = await asyncio.to_thread(
-                self._services.chat.excess, session.conversation, path, prompt, model, session.attachments
-            )
-            if over is not None and session is self.session:
-                self.run_worker(self._ask_to_leave_out(over, model, prompt), group="fit", exclusive=True)
-                return False
+        tips = self._sessions.tips(session, replaced)
+        if not any(self._accounts.may_not_fit(session, tip, prompt, model) for tip in tips for model in tip.models):
+            return True
+        self._guard(lambda: self._sessions.read_all(session))
+        for tip in self._sessions.tips(session, replaced):
+            for model in tip.models:
+                over = await asyncio.to_thread(
+                    self._services.chat.excess,
+                    session.conversation,
+                    tip.path,
+                    prompt,
+                    model,
+                    session.attachments,
+                    tip.completion,
+                )
+                if over is not None and session is self.session:
+                    self.run_worker(self._ask_to_leave_out(over, model, prompt), group="fit", exclusive=True)
+                    return False
         return True
 
     async def _ask_to_leave_out(self, over: "Excess", model: Model, prompt: str) -> None:
@@ -555,8 +562,8 @@ class ConversationPane(CoveredVertical):
         """
         cursor = self.cursor
         stopped = cursor is not None and self._streams.cancel(cursor)
-        here = self._streams.in_conversation(self.session.conversation.id)
-        if not stopped and here and any(column.completion.running for column in self.comparing.here):
+        here = self._sessions.running(self.session)
+        if not stopped and here and any(column.completion.running for column in self.comparing.columns):
             self.say("This one has ended; once more stops the others.")
             return True
         if not stopped:
@@ -603,7 +610,7 @@ class ConversationPane(CoveredVertical):
         turn, session, cursor = self._turn, self.session, self.cursor
         if turn is None or cursor is None or cursor.retry_now():
             return
-        if self.comparing.here:
+        if self.comparing.beside:
             if cursor.running:
                 self.say(_BUSY)
             else:
@@ -622,11 +629,11 @@ class ConversationPane(CoveredVertical):
         cut = cursor is not None and cursor.finish_reason in _CUT and bool(cursor.text_log)
         if turn is None or cursor is None or not cut or turn not in mates_of(self.session.path[-1]):
             self.say("Only the last answer can be continued, and only where it was cut.")
-        elif self._busy and not self.comparing.here:
+        elif self._busy and not self.comparing.beside:
             self.say(_BUSY)
         else:
             model = self._as_known_now(cursor.model)
-            await self._another(turn, model, resumes=cursor, beside=bool(self.comparing.here))
+            await self._another(turn, model, resumes=cursor, beside=self.comparing.beside)
 
     async def _another(
         self, turn: Turn, model: Model, resumes: Completion | None = None, *, beside: bool = False
@@ -634,7 +641,8 @@ class ConversationPane(CoveredVertical):
         completion = self._sessions.again(self.session, turn, model, resumes, beside=beside)
         self._sessions.choose(self.session, turn, completion)
         self.transcript.show_anew(self.session.path, turn, completion)
-        self.transcript.follow()
+        if turn in mates_of(self.session.path[-1]):
+            self.transcript.follow()
         self.post_message(self.Changed(conversations=True))
 
     async def action_other_answer(self, step: int) -> None:

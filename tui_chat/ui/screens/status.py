@@ -36,6 +36,8 @@ class Situation:
     """There are other answers to its prompt."""
     columns: bool = False
     """They stand side by side."""
+    earlier: bool = False
+    """It is not the last prompt."""
     blind: bool = False
     """Their names and prices are hidden until there is a vote."""
 
@@ -85,9 +87,10 @@ def _answer_keys(now: Situation, keymap: dict[str, str]) -> list[tuple[str, str]
     if now.columns and now.blind:
         return [] if cursor.running else [key("compare.vote", "vote for this"), key("compare.tie", "tie"), *column]
     if now.columns:
-        keep = [key("answer.keep", "keep"), *column, key("compare.hide", "hide"), key("compare.add", "add")]
+        keep, hide = ([key("answer.keep", "keep")], [key("compare.hide", "hide")]) if not now.earlier else ([], [])
+        keys = [*keep, *column, *hide, key("compare.add", "add")]
         return (
-            keep if cursor.running else [*keep, key("compare.difference", "difference"), key("answer.again", "again")]
+            keys if cursor.running else [*keys, key("compare.difference", "difference"), key("answer.again", "again")]
         )
     if cursor.running:
         return [key("answer.copy", "copy")]

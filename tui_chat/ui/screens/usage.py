@@ -535,10 +535,10 @@ class UsageScreen(ModalScreen[None]):
             elif usage.estimated_usd:
                 line = _beside(line, f"   ~{amount(usage.estimated_usd)} of it estimated", width)
             lines.append(line)
-        lines += caps_lines.left(report.caps, width, self._glyphs)
         if caps and report.month.estimated_usd:
             part = styled(f"{'~' + amount(report.month.estimated_usd):>{wide + 8}}", "$fg")
             lines.append(joined(part, styled(" of it estimated", "$fg2")))
+        lines += caps_lines.left(report.caps, width, self._glyphs)
         total = report.table.total
         if total.saved_low is not None:
             answers = f"{total.stopped:,} answer{'' if total.stopped == 1 else 's'}"

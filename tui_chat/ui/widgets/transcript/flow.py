@@ -13,7 +13,7 @@ from textual.strip import Strip
 from tui_chat.ui.widgets.markdown_log.render import Row
 from tui_chat.ui.widgets.transcript.look import Look
 from tui_chat.ui.widgets.transcript.sections import Place, Section
-from tui_chat.ui.widgets.transcript.turn_rows import TurnRows
+from tui_chat.ui.widgets.transcript.turn_rows import AnswerPlace, TurnRows
 
 _ALL = 1_000_000_000
 _KEPT_TURNS = 40
@@ -24,7 +24,7 @@ class Top(NamedTuple):
     """A place in the conversation, to find it again when heights were corrected."""
 
     turn: TurnRows
-    place: Place | None
+    place: Place | AnswerPlace | None
     y: int
     """The row within the turn, where nothing of it is drawn yet."""
 

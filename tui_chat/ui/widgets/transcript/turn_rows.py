@@ -6,11 +6,12 @@ columns where there is room for them, else behind tabs; an answer behind a tab i
 
 from collections.abc import Sequence
 from time import monotonic
+from typing import NamedTuple
 
 from textual.content import Content
 from textual.strip import Strip
 
-from tui_chat.core.columns import Column, columns_of
+from tui_chat.core.columns import Column, besides, columns_of
 from tui_chat.core.comparison import Comparison, compared
 from tui_chat.core.completion import Completion
 from tui_chat.core.conversation import Turn
@@ -21,7 +22,7 @@ from tui_chat.ui.widgets.transcript.column_rows import ColumnRows, HeadRows
 from tui_chat.ui.widgets.transcript.look import GUTTER, Look
 from tui_chat.ui.widgets.transcript.prompt_rows import PromptRows, estimated_height
 from tui_chat.ui.widgets.transcript.ranking import nicks_of, ranking_lines, table_lines
-from tui_chat.ui.widgets.transcript.sections import ColumnMark, Lines, Place, Section, Stack
+from tui_chat.ui.widgets.transcript.sections import ColumnMark, Lines, Place, Section, Spot, Stack
 from tui_chat.ui.widgets.transcript.tabs import tab_ends, tab_line
 
 _FIGURES_S = 0.095
@@ -30,6 +31,15 @@ _LEAST_VIEW = 12
 """Rows of a view that has room for heads which stay at its top."""
 _LEAST_FOR_TABS = 6
 """The same for tabs, which take fewer."""
+
+
+class AnswerPlace(NamedTuple):
+    """A place in an answer, found again whether that stands in a column, behind a tab or alone."""
+
+    completion_id: str
+    section: int
+    """Which of the sections below its head."""
+    mark: Spot
 
 
 class TurnRows:
@@ -56,6 +66,8 @@ class TurnRows:
         """The columns, where there are any."""
         self._tabs: Lines | None = None
         self._ranking: Lines | None = None
+        self._alone: Completion | None = None
+        """The answer that has rows, where only one has."""
         self._tab_names: dict[str, str] = {}
         self._ranked_at_s = 0.0
         self._ran = False
@@ -86,11 +98,7 @@ class TurnRows:
         self._take_columns()
         if [column.completion for column in self.columns] != now or side_by_side is not before:
             return True
-        return not self.columns and self._stack is not None and self.shown not in self._drawn
-
-    @property
-    def _drawn(self) -> list[Completion]:
-        return [answer.completion for answer in self._drawn_answers]
+        return self.body is None and self._stack is not None and self.shown is not self._alone
 
     def _take_columns(self) -> None:
         columns = columns_of(self.turn, everything=self.opened) if self._side_by_side or self.opened else []
@@ -183,7 +191,7 @@ class TurnRows:
         if look is None or (not now and running and now_s - self._ranked_at_s < _FIGURES_S):
             return
         self._ranked_at_s, self._ran = now_s, running
-        comparison = compared([column.completion for column in self.columns], now_s)
+        comparison = compared([column.completion for column in self.columns], now_s, besides(self.columns))
         aliases = self.aliases
         for column, each in zip(self.columns, comparison.answers, strict=True):
             rows = self._answers.get(column.completion.id)
@@ -219,8 +227,10 @@ class TurnRows:
     @property
     def comparison(self) -> Comparison | None:
         """What the answers say of one another; `None` where there is one, or names are out of view."""
-        columns = [] if self.turn.blind else columns_of(self.turn)
-        return compared([column.completion for column in columns], monotonic()) if len(columns) > 1 else None
+        columns = [] if self.turn.blind else columns_of(self.turn, everything=self.opened)
+        if len(columns) < 2:
+            return None
+        return compared([column.completion for column in columns], monotonic(), besides(columns))
 
     # rows
 
@@ -259,6 +269,7 @@ class TurnRows:
     def _sections(self, *, in_columns: bool) -> Sequence[Section]:
         self._look = None
         prompt, gap = PromptRows(self.turn), _gap()
+        self._alone = self.shown
         if not self.columns:
             answer = self.answer
             if answer is not None:
@@ -324,13 +335,33 @@ class TurnRows:
         if self._stack is not None:
             self._stack.forget_far(top, bottom)
 
-    def mark(self, y: int) -> Place | None:
+    def mark(self, y: int) -> "Place | AnswerPlace | None":
         """The place of a row; `None` where no rows are made yet."""
-        return self._stack.mark(y) if self._stack is not None else None
+        if self._stack is None:
+            return None
+        place = self._stack.mark(y)
+        section = self._stack.sections[place.section]
+        if isinstance(place.mark, ColumnMark) and self.body is not None:
+            answer, inner = self.body.answers[place.mark.column], place.mark.place
+            return AnswerPlace(answer.completion.id, inner.section, inner.mark)
+        only = self._drawn_answers[0] if self.body is None and self._drawn_answers else None
+        if only is not None and section in only.body:
+            return AnswerPlace(only.completion.id, only.body.index(section), place.mark)
+        return place
 
-    def row_of(self, place: Place | None) -> int:
+    def row_of(self, place: "Place | AnswerPlace | None") -> int:
         """The row where a place stands now."""
-        return self._stack.row_of(place) if self._stack is not None and place is not None else 0
+        stack = self._stack
+        if stack is None or place is None:
+            return 0
+        if isinstance(place, Place):
+            return stack.row_of(place)
+        if self.body is not None:
+            ids = [answer.completion.id for answer in self.body.answers]
+            at = ids.index(place.completion_id) if place.completion_id in ids else self.at
+            return stack.row_of(stack.place_in(self.body, ColumnMark(at, Place(place.section, place.mark))))
+        answer = self.answer
+        return stack.row_of(stack.place_in(answer.body[place.section], place.mark)) if answer is not None else 0
 
     @property
     def may_have_code(self) -> bool:

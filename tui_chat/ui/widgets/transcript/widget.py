@@ -123,6 +123,8 @@ class Transcript(ScrollView, can_focus=True):
         self._selected = Selected(self._flow)
         self._settling = False
         self._cursor: AnswerRows | None = None
+        self._early: list[TurnRows] = []
+        """Turns further up in which an answer runs."""
         self._letters = Letters(self, self._typed)
 
     # what is shown
@@ -132,6 +134,7 @@ class Transcript(ScrollView, can_focus=True):
         self._flow.show(self._rows_of(turns))
         self._earlier, self._asked_earlier = earlier, False
         self._cursor = self._top = None
+        self._note_early()
         self._code = CodeWalk()
         self._drop_selection()
         self.anchor()
@@ -150,7 +153,13 @@ class Transcript(ScrollView, can_focus=True):
         following = [view.turn for view in self._flow.turns[:1]]
         self._flow.prepend(self._rows_of([*turns, *following])[: len(turns)])
         self._earlier, self._asked_earlier = earlier, False
+        self._note_early()
         self._update()
+
+    def _note_early(self) -> None:
+        """Look for answers that run further up than frames look by themselves."""
+        above = self._flow.turns[:-_LIVE_TURNS]
+        self._early = [view for view in above if any(c.running for m in mates_of(view.turn) for c in m.completions)]
 
     def ask_again(self) -> None:
         """The turns before these could not be read; they are asked for again when somebody wants them."""
@@ -197,8 +206,13 @@ class Transcript(ScrollView, can_focus=True):
     def _row_of(self, turn: Turn) -> TurnRows | None:
         return next((view for view in self._flow.turns if turn in mates_of(view.turn)), None)
 
-    def show_anew(self, path: Sequence[Turn], turn: Turn, completion: Completion | None) -> None:
-        """Show the answers to a prompt anew: some came or went, or the path leads through another of them."""
+    def show_anew(
+        self, path: Sequence[Turn], turn: Turn, completion: Completion | None, *, afresh: bool = False
+    ) -> None:
+        """Show the answers to a prompt anew: some came or went, or the path leads through another of them.
+
+        With `afresh` they are drawn again though they are the same.
+        """
         through = {mate.id: each for each in path for mate in mates_of(each)}
         views = self._flow.turns
         for view in views:
@@ -213,8 +227,9 @@ class Transcript(ScrollView, can_focus=True):
         target.shown = completion or target.shown
         for view, after in zip(views, [*views[1:], None], strict=True):
             spread = after is None or goes_on_in_columns(view.turn, after.turn)
-            if view is target or view.shown_anew(side_by_side=spread):
+            if view.shown_anew(side_by_side=spread) or (view is target and afresh):
                 view.arrange(side_by_side=spread)
+        self._note_early()
         self._move_cursor(target.answer)
         self._update()
 
@@ -225,8 +240,10 @@ class Transcript(ScrollView, can_focus=True):
 
     @property
     def widest(self) -> int:
-        """The most answers that stand side by side in one of the last turns."""
-        return max((len(view.columns) for view in self._flow.turns[-_LIVE_TURNS:]), default=0)
+        """The most answers that stand side by side in one of the last turns, or around the cursor."""
+        row = self.row
+        views = [*self._flow.turns[-_LIVE_TURNS:], *([row] if row is not None else [])]
+        return max((len(view.columns) for view in views), default=0)
 
     def zoom(self, *, on: bool) -> bool:
         """Give the answer under the cursor all the room, or show all of them again; False when there is but one."""
@@ -287,7 +304,8 @@ class Transcript(ScrollView, can_focus=True):
         """Take what is new into view; true while more frames are needed."""
         turns = self._flow.turns
         first = max(0, len(turns) - _LIVE_TURNS)
-        active = [at for at in range(first, len(turns)) if turns[at].active]
+        early = [turns.index(view) for view in self._early if view in turns]
+        active = [at for at in (*early, *range(first, len(turns))) if turns[at].active]
         for at in active:
             turns[at].take_frame()
         if active:
@@ -613,12 +631,9 @@ class Transcript(ScrollView, can_focus=True):
 
     def on_mouse_down(self, event: events.MouseDown) -> None:
         """A selection that begins in a column stays in it."""
-        view = self._view_at(event.y + self.scroll_offset.y)
-        if view is not None and view.body is not None:
-            view.body.selecting = view.body.column_at(event.x)
-
-    def _view_at(self, y: int) -> TurnRows | None:
-        return self._flow.turns[self._flow.turn_at(y)] if 0 <= y < self._flow.height else None
+        for view in self._flow.turns:
+            if view.body is not None:
+                view.body.selecting = view.body.column_at(event.x)
 
     def on_click(self, event: events.Click) -> None:
         """Fold the thinking, show where a link leads, or put the cursor on the answer under the mouse."""
