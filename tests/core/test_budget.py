@@ -13,8 +13,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.core.doubles import MODEL, NOON, CharacterCounter, MemoryStore, Saved, Script, SteppingClock
-from tui_chat.core.budget import LEAST_TOKENS, SAFE_TOKENS, Budgets, Caps, SpendLimit
-from tui_chat.core.caps import Balance, Claim, Reserved, Span
+from tui_chat.core.allowance import SAFE_TOKENS
+from tui_chat.core.budget import Budgets, Caps, SpendLimit
+from tui_chat.core.caps import LEAST_TOKENS, Balance, Claim, Reserved, Span
 from tui_chat.core.chat import Chat
 from tui_chat.core.completion import Completion, State
 from tui_chat.core.errors import BudgetError, ChatError, StorageError
@@ -325,7 +326,7 @@ class TestSharedLimits:
 
     async def test_who_has_no_limits_is_asked_nothing(self):
         room = Room(Script(ENDLESS), Caps(), Purse(Decimal(0)))
-        assert room.budgets.allowance(room.answer, room.conversation.id) is None
+        assert not room.budgets.limits(room.answer)
         assert room.budgets.balances(room.conversation.id, NOON) == ()
 
     def test_how_loud_a_gauge_is(self):

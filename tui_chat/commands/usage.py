@@ -15,7 +15,7 @@ from typing import Literal
 from tui_chat.bootstrap import Ground
 from tui_chat.commands.history import open_history
 from tui_chat.commands.output import say, write_text
-from tui_chat.core.budget import standing as standing_of
+from tui_chat.core.budget_words import standing as standing_of
 from tui_chat.core.caps import Balance
 from tui_chat.core.format import amount
 from tui_chat.core.safe_text import one_line

@@ -19,6 +19,9 @@ Scope = Literal["answer", "tokens", "price", "run", "chat", "day", "month"]
 `tokens` is the length of an answer whose price nobody knows, `price` that such a one is not sent at all.
 """
 
+LEAST_TOKENS = 16
+"""Output for which there must be room; some servers refuse to be asked for less."""
+
 Level = Literal["quiet", "warn", "reached"]
 """How loud a gauge of a limit has to be."""
 
