@@ -7,7 +7,7 @@ from threading import Event
 import pytest
 from textual.app import App
 
-from tests.loopback import DONE, Head, WaitFor, chat_chunk, chat_usage
+from tests.loopback import DONE, Head, Stall, WaitFor, chat_chunk, chat_stream, chat_usage, seen
 from tui_chat.core.caps import Balance, Level, Scope, Span
 from tui_chat.core.format import Spent
 from tui_chat.ui.theme import ASCII, UNICODE
@@ -98,7 +98,7 @@ async def test_what_runs_fills_the_gauges_once(program):
             assert level == "warn"
             assert accounts.chat(running).usd == usd
             accounts.read(screen.pane.session)  # now the ledger has it too
-        assert "chat " in accounts.chat_cap(running).plain
+        assert accounts.nearest_cap(running, running).plain.endswith("today")
         gate.set()
         await driver.until(lambda: driver.idle)
         assert accounts.caps([])[0][0].spent_usd == driver.answers[0].cost.usd
@@ -112,7 +112,44 @@ async def test_play_money_fills_no_gauge(program):
         accounts = d.screen._accounts
         assert d.answers[0].cost.play
         assert accounts.caps(d.answers)[0][0].spent_usd == 0
-        assert not accounts.chat_cap(d.answers)
+        assert not accounts.nearest_cap(d.answers, d.answers)
+
+
+# raising one
+
+
+async def test_a_cut_answer_goes_on_when_its_limit_is_raised(program):
+    part = program.server.enqueue([SSE, *(chat_chunk(" word") for _ in range(400)), Stall()])
+    program.server.enqueue([SSE, chat_stream([" and the end."], usage=chat_usage(90, 4))])
+    async with program.running(more="[budget]\nper_answer_usd = 0.0002\n") as driver:
+        await driver.ask("hi")
+        await driver.until(lambda: driver.answers and driver.answers[0].finish_reason == "budget")
+        assert await seen(part.hung_up)
+        cut = driver.answers[0]
+        assert cut.text
+        assert cut.cost.usd <= Decimal("0.000202"), "no more than the delta that reached it"
+        await driver.until(lambda: driver.shows("stopped by budget.per_answer_usd = $0.00020"))
+        await driver.press("ctrl+t", "B")
+        await driver.until(lambda: driver.shows("budget.per_answer_usd = $0.00040 until you quit."))
+        await driver.until(lambda: driver.idle and driver.shows("and the end."))
+        assert driver.screen.pane.cursor.resumes_id == cut.id
+        assert program.server.requests[1].json["messages"][-1]["content"]
+
+
+async def test_a_prompt_that_a_spent_day_refuses_is_sent_when_the_limit_is_raised(program):
+    program.server.enqueue([SSE, chat_stream(["x " * 50], usage=chat_usage(10, 60))])
+    program.server.enqueue([SSE, chat_stream(["second"], usage=chat_usage(10, 1))])
+    async with program.running(more="[budget]\ndaily_usd = 0.00014\n") as driver:
+        await driver.ask("hi")
+        await driver.until(lambda: driver.answers and driver.idle)
+        await driver.ask("more")
+        await driver.until(lambda: len(driver.answers) == 2 and driver.idle)
+        assert len(program.server.requests) == 1, "refused before it is sent"
+        await driver.until(lambda: driver.shows("not sent:") and driver.shows("raise it and send"))
+        assert driver.shows("today"), "the composer says which limit is near"
+        await driver.press("ctrl+t", "B")
+        await driver.until(lambda: driver.idle and driver.shows("second"))
+        assert len(program.server.requests) == 2
 
 
 class Foot(App[None]):

@@ -109,9 +109,14 @@ async def test_the_estimate_counts_what_was_not_read_too(program):
         pane = driver.screen.pane
         await driver.until(lambda: pane._accounts._tokens_in > 60 * 50)
         pane._services.counter.load()
-        page_wise = pane._accounts.count(pane._accounts.sending(pane.session, "", pane._sessions.tips(pane.session))).tokens
+        page_wise = pane._accounts.count(
+            pane._accounts.sending(pane.session, "", pane._sessions.tips(pane.session))
+        ).tokens
         pane._sessions.read_all(pane.session)
-        assert pane._accounts.count(pane._accounts.sending(pane.session, "", pane._sessions.tips(pane.session))).tokens == page_wise
+        assert (
+            pane._accounts.count(pane._accounts.sending(pane.session, "", pane._sessions.tips(pane.session))).tokens
+            == page_wise
+        )
 
 
 async def test_where_the_last_prompt_was_reported_the_estimate_goes_on_from_it(program):

@@ -33,6 +33,7 @@ _LARGE = 60_000
 _PAGE = 200
 """Turns counted at once of a history that was not read."""
 _ZERO = Decimal(0)
+_SPANS = {"chat": "for this chat", "day": "today", "month": "this month"}
 
 
 @record
@@ -138,21 +139,23 @@ class Accounts:
         now = [each.grown(more, budgets.cap(each.span.scope)) for each in shared]
         return tuple((each, budgets.level(each)) for each in now)
 
-    def chat_cap(self, running: Iterable[Completion]) -> Content:
-        """Return a remark on the limit of this chat, of whose answers `running` run; empty while it is far."""
+    def nearest_cap(self, here: Iterable[Completion], running: Iterable[Completion]) -> Content:
+        """Return a remark on the limit that is nearest; empty while all are far.
+
+        `here` are the answers of this chat that run, `running` those of all.
+        """
         budgets = self._services.chat.budgets
-        read = next((each for each in self._balances if each.span.scope == "chat"), None)
-        if read is None:
+        in_chat = (each for each in self._balances if each.span.scope == "chat")
+        chat = [each.grown(_grown_by(here, self._open), budgets.cap("chat")) for each in in_chat]
+        caps = [*((each, budgets.level(each)) for each in chat), *self.caps(running)]
+        near = [(each, level) for each, level in caps if level != "quiet"]
+        if not near:
             return Content("")
-        balance = read.grown(_grown_by(running, self._open), budgets.cap("chat"))
-        match budgets.level(balance):
-            case "reached":
-                limit = amount(balance.span.cap_usd)
-                return styled(f"{self._glyphs.budget} {amount(balance.at_most_usd)} of {limit} for this chat", "$fail")
-            case "warn":
-                return styled(f"chat {int(balance.share * 100)}% of {amount(balance.span.cap_usd)}", "$stop")
-            case _:
-                return Content("")
+        balance, level = max(near, key=lambda found: found[0].share)
+        limit, span = amount(balance.span.cap_usd), _SPANS[balance.span.scope]
+        if level == "reached":
+            return styled(f"{self._glyphs.budget} {amount(balance.at_most_usd)} of {limit} {span}", "$fail")
+        return styled(f"{int(balance.share * 100)} % of {limit} {span}", "$stop")
 
     def sending(self, session: Session, prompt: str, tips: Sequence[Tip]) -> Sending:
         """Note what a send would put in now, going on from `tips`."""

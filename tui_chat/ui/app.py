@@ -50,6 +50,7 @@ _ANSWER_ACTIONS = {
     "answer.again": "answer_again",
     "prompt.edit": "edit_prompt",
     "answer.continue": "continue_answer",
+    "budget.raise": "raise_limit",
     "answer.discard": "discard_answer",
     "answer.copy": "copy_answer",
     "code.copy": "copy_code",

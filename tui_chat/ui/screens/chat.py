@@ -229,7 +229,9 @@ class ChatScreen(Screen[None]):
             blind=blind,
         )
         self._footer.show(footer_keys(situation, self._keys), figures)
-        self._sidebar.spending.show(today, self._accounts.month(running), empty=pane.newcomer)
+        self._sidebar.spending.show(
+            today, self._accounts.month(running), empty=pane.newcomer, caps=self._accounts.caps(running)
+        )
         self._sidebar.list.redraw_marks()
 
     @property
@@ -472,6 +474,7 @@ class ChatScreen(Screen[None]):
             self._services.clock,
             self._glyphs,
             own_currency(settings),
+            budgets=self._services.chat.budgets,
             beside=self._sidebar.display and not self._small,
         )
 

@@ -72,6 +72,7 @@ class ConversationPane(CoveredVertical):
         binding("answer.again", "answer_again", "r"),
         binding("answer.discard", "discard_answer"),
         binding("answer.continue", "continue_answer"),
+        binding("budget.raise", "raise_limit"),
         binding("branch.previous", "branch(-1)"),
         binding("branch.next", "branch(1)"),
         binding("answer.keep", "keep_answer"),
@@ -302,6 +303,10 @@ class ConversationPane(CoveredVertical):
             info = joined(info, styled("  scripted", "$fg2"))
         if session.conversation.params:
             info = joined(info, "   ", text(self._params_text(), "$fg2"))
+        here = [running.completion for running in self._streams.in_conversation(session.conversation.id)]
+        limit = self._accounts.nearest_cap(here, [running.completion for running in self._streams.all])
+        if limit.plain:
+            info = joined(info, "   ", limit)
         if session.editing is not None:
             info = joined(info, styled("   editing: sends a branch", "$stop"))
         lacks = text(self._lacks(session.model), "$stop") if session.model.missing is not None else None
@@ -634,6 +639,21 @@ class ConversationPane(CoveredVertical):
         else:
             model = self._as_known_now(cursor.model)
             await self._another(turn, model, resumes=cursor, beside=self.comparing.beside)
+
+    async def action_raise_limit(self) -> None:
+        """Raise the limit that cut the last answer, until the program ends, and go on with it."""
+        turn, cursor, budgets = self._turn, self.cursor, self._services.chat.budgets
+        scope = budgets.can_raise(cursor) if cursor is not None else None
+        if turn is None or cursor is None or scope is None:
+            self.say("No limit that can be raised cut this answer.")
+        elif turn not in mates_of(self.session.path[-1]):
+            self.say("Only the last answer can go on; e on its prompt starts a branch.")
+        elif self._busy and not self.comparing.beside:
+            self.say(_BUSY)
+        else:
+            self.say(f"{budgets.raise_for_now(scope)} until you quit.")
+            resumes = cursor if cursor.text_log else None
+            await self._another(turn, self._as_known_now(cursor.model), resumes, beside=self.comparing.beside)
 
     async def _another(
         self, turn: Turn, model: Model, resumes: Completion | None = None, *, beside: bool = False

@@ -86,7 +86,7 @@ def _status(completion: Completion, glyphs: Glyphs) -> list[Content]:
 def _stopped(completion: Completion, glyphs: Glyphs) -> Content:
     if completion.state is State.BUDGET:
         why = completion.error.message if completion.error else "the budget was reached"
-        return joined(styled(f"{glyphs.budget} budget", "$stop"), text(f" {why}", "$fg2"))
+        return joined(styled(f"{glyphs.budget} budget", "$stop"), "  ", text(why, "$fg2"))
     word = "interrupted" if completion.finish_reason == "interrupted" else "stopped"
     count = completion.output_tokens
     where = f" at {tokens(count)} tok" if count else " before the first token"
@@ -97,7 +97,9 @@ def _stopped(completion: Completion, glyphs: Glyphs) -> Content:
         parts += [styled("   saved ", "$fg2"), styled(play + savings(saved, glyphs), "b $fg")]
     asked = completion.request is not None  # the history does not know how its provider bills
     if asked and cost.amount and not cost.play and (billing := _BILLING[completion.model.stops_billing]):
-        parts.append(styled(f"   {billing}", "$fg2"))
+        upper = completion.billed_at_most
+        most = f", up to {amount(upper)}" if upper is not None else ""
+        parts.append(styled(f"   {billing}{most}", "$fg2"))
     return joined(*parts)
 
 
@@ -180,7 +182,10 @@ def _keys(completion: Completion, keymap: dict[str, str]) -> list[tuple[str, str
             return [key("chat.cancel", "give up"), now, key("model.pick", "other model")]
         case State.QUEUED:
             return [key("chat.cancel", "leave the queue"), key("model.pick", "other model")]
-        case State.STOPPED | State.BUDGET:
+        case State.BUDGET:
+            raised = "raise it and go on" if completion.text_log else "raise it and send"
+            return [key("budget.raise", raised), key("prompt.edit", "edit"), key("answer.again", "again"), discard]
+        case State.STOPPED:
             more = [key("answer.continue", "continue")] if completion.text_log else []
             return [key("prompt.edit", "edit and retry"), key("answer.again", "again"), discard, *more]
         case State.FAILED if completion.error is not None and completion.error.kind == "authentication":
