@@ -57,6 +57,22 @@ def made_tree() -> tuple[Conversation, list[Turn]]:
     return conversation, [first, other, tip]
 
 
+def test_what_was_put_away_and_what_is_blind_come_back_so():
+    conversation, turns = made_tree()
+    turns[0].completions[0].hidden, turns[2].blind = True, True
+    ((_, back),) = import_json(export_json([(conversation, turns)]))
+    assert [each.hidden for each in back[0].completions] == [True, False]
+    assert [turn.blind for turn in back] == [False, False, True]
+
+
+def test_markdown_has_the_answers_of_all_that_were_asked_together():
+    conversation, (first, _, tip) = made_tree()
+    mate = Turn("t4", "c1", "go on", AT, continues="a1", batch_id="b2")
+    mate.completions = [answer("a4", "t4", "from the other column")]
+    tip.mates = mate.mates = (tip, mate)
+    assert "from the other column" in export_markdown([(conversation, [first, tip])])
+
+
 def test_a_round_trip_gives_the_same_bytes():
     text = export_json([made_tree()])
     assert text.isascii()

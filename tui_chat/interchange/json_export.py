@@ -68,7 +68,7 @@ _BLANK: Json = {
 
 
 def _prompt_record(turn: Turn) -> Json:
-    return _BLANK | {
+    record = _BLANK | {
         "id": turn.id,
         "parent_id": turn.continues,
         "role": "user",
@@ -80,6 +80,9 @@ def _prompt_record(turn: Turn) -> Json:
         ],
         "created_at": moment(turn.created_at),
     }
+    if turn.blind:
+        record["blind"] = True
+    return record
 
 
 def _answer_record(turn: Turn, completion: Completion) -> Json:
@@ -104,6 +107,8 @@ def _answer_record(turn: Turn, completion: Completion) -> Json:
     }
     if completion.discarded:
         record["discarded"] = True
+    if completion.hidden:
+        record["hidden"] = True
     return record
 
 

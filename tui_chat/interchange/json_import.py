@@ -95,6 +95,7 @@ def _turn(message: "_Record", conversation_id: str) -> Turn:
         continues=message.text_or_none("parent_id"),
         attachments=tuple(_attachment(each) for each in message.records("attachments")),
         batch_id=message.text_or_none("batch_id"),
+        blind=message.flag("blind"),
     )
 
 
@@ -119,6 +120,7 @@ def _completion(message: "_Record", turn_id: str) -> Completion:
         params=message.params("params"),
         resumes_id=message.text_or_none("resumes_id"),
         discarded=message.flag("discarded"),
+        hidden=message.flag("hidden"),
         text_log=Log(message.text("content")),
         reasoning_log=Log(message.text_or_none("reasoning") or ""),
         final_usage=_usage(message.record("usage")),

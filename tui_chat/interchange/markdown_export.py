@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Sequence
 
 from tui_chat.core import format as fmt
+from tui_chat.core.columns import mates_of
 from tui_chat.core.completion import Completion, State
 from tui_chat.core.conversation import Conversation, Turn
 
@@ -21,7 +22,7 @@ def _conversation(conversation: Conversation, path: Sequence[Turn]) -> str:
     for turn in path:
         blocks += ["## You", turn.prompt.strip("\n")]
         blocks += [f"*with {part.name} ({part.media_type}, {len(part.data):,} bytes)*" for part in turn.attachments]
-        for completion in turn.completions:
+        for completion in (each for mate in mates_of(turn) for each in mate.completions):
             blocks += [f"## {completion.model.name}", completion.text.strip("\n"), f"*{_facts(completion)}*"]
     return "\n\n".join(block for block in blocks if block) + "\n"
 
