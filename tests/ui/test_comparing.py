@@ -381,3 +381,183 @@ async def test_columns_take_turns_though_one_of_them_floods(program, servers):
         await driver.until(lambda: driver.idle)
         await asyncio.sleep(0)
         assert last(driver)[NAMES[1]].text == "small end"
+
+
+class TestOnItsOwnPath:
+    """Whatever is asked, the model is sent the path in view."""
+
+    async def test_asked_again_in_a_second_prompt_it_gets_its_own_first_answer(self, program, servers):
+        two = NAMES[:2]
+        async with program.running(size=(150, 40), more=servers.more) as driver:
+            for words in ("first", "second"):
+                servers.answer_all(two, words)
+                await ask_to_the_end(driver, "hi" if words == "first" else "more", *(two if words == "first" else ()))
+            servers.answer_all(two[1:], "third")
+            await driver.press("alt+right", "ctrl+t", "r")
+            await driver.until(lambda: driver.shows("third of south/two") and driver.idle)
+            assert servers.asked(two[1])[2] == ["hi", "first of south/two", "more"]
+
+    async def test_zoomed_it_is_the_one_that_is_asked_again(self, program, servers):
+        servers.answer_all(NAMES[:3])
+        async with program.running(size=(150, 40), more=servers.more) as driver:
+            await ask_to_the_end(driver, "hi", *NAMES[:3])
+            servers.answer_all(NAMES[1:2], "again")
+            await driver.press("alt+right", "ctrl+t", "z", "r")
+            await driver.until(lambda: driver.shows("again of south/two") and driver.idle)
+            await driver.press("escape")
+            await driver.until(lambda: columns(driver) == list(NAMES[:3]))
+            assert [len(servers.asked(name)) for name in NAMES[:3]] == [1, 2, 1]
+
+    async def test_a_branch_for_one_model_goes_on_from_the_column_in_view(self, program, servers):
+        two = NAMES[:2]
+        async with program.running(size=(150, 40), more=servers.more) as driver:
+            for words in ("first", "second"):
+                servers.answer_all(two, words)
+                await ask_to_the_end(driver, "hi" if words == "first" else "more", *(two if words == "first" else ()))
+            await driver.press("alt+right", "ctrl+t", "e")
+            await driver.until(lambda: driver.prompt == "more")
+            servers.answer_all(two[1:], "branch")
+            await ask_to_the_end(driver, " x", two[1])
+            assert servers.asked(two[1])[2] == ["hi", "first of south/two", "more x"]
+
+    async def test_when_a_second_try_fails_the_first_one_goes_on(self, program, servers):
+        two = NAMES[:2]
+        async with program.running(size=(150, 40), more=servers.more) as driver:
+            servers.answer_all(two, "first")
+            await ask_to_the_end(driver, "hi", *two)
+            servers.of[two[1]].enqueue(*reply(400, {"error": {"message": "no"}}))
+            await driver.press("alt+right", "ctrl+t", "r")
+            await driver.until(lambda: len(servers.asked(two[1])) == 2 and driver.idle)
+            await driver.press("ctrl+t")
+            servers.answer_all(two, "second")
+            await ask_to_the_end(driver, "more")
+            assert servers.asked(two[1])[2] == ["hi", "first of south/two", "more"]
+
+    async def test_the_way_back_from_a_branch_leads_to_the_column_that_was_kept(self, program, servers):
+        two = NAMES[:2]
+        async with program.running(size=(150, 40), more=servers.more) as driver:
+            for words in ("first", "second"):
+                servers.answer_all(two, words)
+                await ask_to_the_end(driver, "hi" if words == "first" else "more", *(two if words == "first" else ()))
+            await driver.press("alt+right", "ctrl+t", "enter")
+            servers.answer_all(two[1:], "third")
+            await ask_to_the_end(driver, "three")
+            await driver.press("alt+up", "ctrl+t", "e")
+            await driver.until(lambda: driver.prompt == "more")
+            servers.answer_all(two[1:], "branch")
+            await ask_to_the_end(driver, " x")
+            await driver.press("ctrl+t", "[")
+            await driver.until(lambda: driver.screen.pane.session.path[-1].prompt == "three")
+            path = driver.screen.pane.session.path
+            assert path[-1].completions[0].text == "third of south/two"
+            assert path[1].completion(path[2].continues).model.name == two[1]
+
+
+class TestWaiting:
+    async def test_what_was_left_to_run_out_of_view_holds_nothing_up(self, program, servers):
+        program.config = program.config.replace("[network]", '[ui]\nkeep_stops = "leave"\n[network]', 1)
+        left = servers.answer(NAMES[1], chat_chunk("on and on"), Stall())
+        servers.answer_all(NAMES[:1], "first")
+        async with program.running(size=(150, 40), more=servers.more) as driver:
+            await ask(driver, "hi", *NAMES[:2])
+            await driver.until(lambda: len(driver.app.streams.all) == 1)
+            await driver.press("ctrl+t", "enter")
+            servers.answer_all(NAMES[:1], "second")
+            await driver.ask("more")
+            await driver.until(lambda: driver.shows("second of north/one"))
+            assert not left.hung_up.is_set()
+            await driver.press("escape")
+            assert len(driver.app.streams.all) == 1, "nobody told it to stop"
+
+    @pytest.mark.parametrize("bad", [0, 1])
+    async def test_a_queued_prompt_follows_the_chosen_answer_whoever_ends_last(self, program, servers, bad):
+        gates = threading.Event(), threading.Event()
+        servers.answer_all(NAMES[:2], "first")
+        async with program.running(size=(150, 40), more=servers.more) as driver:
+            await ask_to_the_end(driver, "hi", *NAMES[:2])
+            for at, name in enumerate(NAMES[:2]):
+                end = Drop() if at == bad else chat_stream([" well"])
+                servers.answer(name, chat_chunk("begun"), WaitFor(gates[at]), end)
+            await ask(driver, "more")
+            await driver.until(lambda: all(answer.text for answer in last(driver).values()))
+            await driver.ask("queued")
+            gates[bad].set()
+            await driver.until(lambda: len(driver.app.streams.all) == 1)
+            servers.answer_all(NAMES[:2], "third")
+            gates[1 - bad].set()
+            held = bad == 0
+            await driver.until(lambda: driver.idle and (driver.shows("held") if held else driver.shows("third of")))
+            assert [len(servers.asked(name)) for name in NAMES[:2]] == ([2, 2] if held else [3, 3])
+
+
+class TestPlaces:
+    async def test_an_answer_that_joins_far_up_is_painted_to_its_end_and_the_view_stays(self, program, servers):
+        gate = threading.Event()
+        async with program.running(size=(150, 40), more=servers.more) as driver:
+            for at in range(7):
+                servers.answer_all(NAMES[:1], f"n{at}")
+                await ask_to_the_end(driver, f"q{at}", *(NAMES[:1] if not at else ()))
+            await driver.press("ctrl+t", *["alt+up"] * 6)
+            await driver.until(lambda: driver.shows("n0 of"))
+            servers.answer(NAMES[1], chat_chunk("begun"), WaitFor(gate), chat_stream([" to the very end"]))
+            driver.screen.pane.comparing.add([driver.screen._services.catalog.resolve(NAMES[1])])
+            await driver.until(lambda: driver.shows("begun"))
+            gate.set()
+            await driver.until(lambda: driver.shows("begun to the very end") and driver.idle)
+            assert driver.screen.pane.session.conversation.model == NAMES[0], "the last prompt's model goes on"
+
+    async def test_columns_scrolled_apart_stay_so_when_the_cursor_goes_to_another(self, program, servers):
+        for name in NAMES[:2]:
+            servers.answer(name, chat_stream([f"{name} line {at}\n\n" for at in range(80)]))
+        async with program.running(size=(120, 30), more=servers.more) as driver:
+            await ask_to_the_end(driver, "hi", *NAMES[:2])
+            await driver.press("ctrl+t", "s", *["up"] * 4)
+            body = driver.screen.pane.transcript.row.body
+            await driver.press("alt+right", *["up"] * 2)
+            assert driver.screen.pane.transcript.row.body is body
+            assert body.apart
+
+    async def test_the_place_of_the_reader_survives_columns_tabs_and_zoom(self, program, servers):
+        for name in NAMES[:3]:
+            servers.answer(name, chat_stream([f"{name} line {at}\n\n" for at in range(80)]))
+        async with program.running(size=(150, 30), more=servers.more) as driver:
+            await ask_to_the_end(driver, "hi", *NAMES[:3])
+            await driver.press("ctrl+t", "pageup", "pageup")
+            await driver.until(lambda: not driver.screen.pane.transcript.following)
+
+            def top():
+                lines = [line for line in driver.lines()[1:24] if "north/one line" in line]
+                return int(lines[0].split("north/one line ")[1].split()[0])
+
+            before = top()
+            for size in ((60, 30), (150, 30)):
+                await driver.pilot.resize_terminal(*size)
+                await driver.pilot.pause()
+                await driver.until(lambda: driver.shows("north/one line"))
+                assert abs(top() - before) <= 6
+            await driver.press("z")
+            await driver.until(lambda: not driver.shows("south/two line"))
+            assert abs(top() - before) <= 6
+
+    async def test_a_model_that_joins_twice_keeps_one_column(self, program, servers):
+        servers.answer_all(NAMES[:2], "first")
+        async with program.running(size=(150, 40), more=servers.more) as driver:
+            await ask_to_the_end(driver, "hi", *NAMES[:2])
+            servers.answer_all(NAMES[:2], "second")
+            await ask_to_the_end(driver, "more")
+            servers.answer_all(NAMES[1:2], "twice")
+            driver.screen.pane.comparing.add([driver.screen._services.catalog.resolve(NAMES[1])])
+            await driver.until(lambda: driver.shows("twice of south/two") and driver.idle)
+            assert columns(driver) == list(NAMES[:2])
+            assert servers.asked(NAMES[1])[2] == ["hi", "first of south/two", "more"]
+
+    async def test_the_total_counts_what_is_not_shown_too(self, program, servers):
+        servers.answer_all(NAMES[:2])
+        async with program.running(size=(150, 40), more=servers.more) as driver:
+            await ask_to_the_end(driver, "hi", *NAMES[:2])
+            servers.answer_all(NAMES[1:2])
+            await driver.press("alt+right", "ctrl+t", "r")
+            await driver.until(lambda: len(servers.asked(NAMES[1])) == 2 and driver.idle)
+            await driver.until(lambda: driver.shows("1 not shown"))
+            usd = sum(answer.cost.usd for answer in driver.screen.pane.session.path[-1].completions)
+            assert driver.screen.pane.transcript.row.comparison.total.usd == usd
