@@ -25,8 +25,7 @@ from tui_chat.commands.compare_table import Outcome
 from tui_chat.commands.history import History, open_history
 from tui_chat.commands.output import Stdout, say, write_text
 from tui_chat.commands.signals import call_on_signals, raise_on_signals
-from tui_chat.commands.usage import _draws as draws
-from tui_chat.commands.usage import _width as terminal_width
+from tui_chat.commands.text_tables import draws, terminal_width
 from tui_chat.core.batch import HOPELESS, TAG, Batch, Progress, answers_well, read_prompts, run_key
 from tui_chat.core.budget import SpendLimit
 from tui_chat.core.chat import Chat

@@ -8,9 +8,7 @@ from collections.abc import Sequence
 from decimal import Decimal
 
 from tui_chat.commands.answers import Answer
-from tui_chat.commands.usage import _cell as formula_safe
-from tui_chat.commands.usage import _cells as cells
-from tui_chat.commands.usage import _exact as exact
+from tui_chat.commands.text_tables import cells, exact, formula_safe
 from tui_chat.core import format as fmt
 from tui_chat.core.batch import Batch, Figures, Progress, Prompt, ratios, spending
 from tui_chat.core.errors import ChatError

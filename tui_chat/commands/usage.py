@@ -3,11 +3,7 @@
 import csv
 import io
 import json
-import os
-import sys
-import unicodedata
 from collections.abc import Sequence
-from contextlib import suppress
 from datetime import date, timedelta
 from decimal import Decimal
 from typing import Literal
@@ -15,6 +11,7 @@ from typing import Literal
 from tui_chat.bootstrap import Ground
 from tui_chat.commands.history import open_history
 from tui_chat.commands.output import say, write_text
+from tui_chat.commands.text_tables import cells, draws, exact, fitted, formula_safe, terminal_width
 from tui_chat.core.budget_words import standing as standing_of
 from tui_chat.core.caps import Balance
 from tui_chat.core.format import amount
@@ -35,7 +32,6 @@ from tui_chat.core.usage_report import (
 
 Form = Literal["table", "json", "csv"]
 
-_NARROWEST, _WIDEST = 40, 120
 _WHOLE_TITLE, _TITLE = 28, 14
 """Cells of a title for which less is shown beside it, and for which whole columns go."""
 _BAR = 16
@@ -43,8 +39,6 @@ _CSV_COLUMNS = (
     "key", "title", "answers", "stopped", "input_tokens", "output_tokens", "cached_input_tokens", "reasoning_tokens",
     "cost_usd", "estimated_usd", "cost_known", "other_currencies", "saved_low_usd", "saved_high_usd",
 )  # fmt: skip
-_FORMULA = tuple("=+-@\t\r\n＝＋－＠")
-"""What a spreadsheet takes a cell for a formula by."""
 
 
 def usage(by: By, form: Form, *, since: date | None = None, days: int | None = None) -> int:
@@ -71,7 +65,7 @@ def usage(by: By, form: Form, *, since: date | None = None, days: int | None = N
         case "csv":
             return write_text(csv_text(table))
         case "table":
-            text = table_text(table, own_currency(ground.config.ui), _width(), plain=not _draws())
+            text = table_text(table, own_currency(ground.config.ui), terminal_width(), plain=not draws())
             return write_text(text + _caps_text(caps))
 
 
@@ -145,31 +139,23 @@ def csv_text(table: UsageTable) -> str:
         others = "; ".join(f"{each.currency} {each.amount:f}" for each in row.foreign)
         writer.writerow(
             [
-                _cell(row.key),
-                _cell(one_line(row.title, 500)),
+                formula_safe(row.key),
+                formula_safe(one_line(row.title, 500)),
                 row.answers,
                 row.stopped,
                 row.input_tokens,
                 row.output_tokens,
                 row.cached_input_tokens,
                 row.reasoning_tokens,
-                _exact(row.usd if row.priced else None),
-                _exact(row.estimated_usd if row.priced else None),
+                exact(row.usd if row.priced else None),
+                exact(row.estimated_usd if row.priced else None),
                 "true" if row.cost_known else "false",
-                _cell(others),
-                _exact(row.saved_low),
-                _exact(row.saved_high),
+                formula_safe(others),
+                exact(row.saved_low),
+                exact(row.saved_high),
             ]
         )
     return out.getvalue()
-
-
-def _cell(text: str) -> str:
-    return f"'{text}" if text.lstrip(' "').startswith(_FORMULA) else text
-
-
-def _exact(value: Decimal | None) -> str:
-    return "" if value is None else f"{value:f}"
 
 
 # for people
@@ -206,17 +192,17 @@ def _laid_out(table: UsageTable, titles: list[str], figures: list[list[str]], wi
     """Return the lines: titles at the left, figures right-aligned, a bar behind the cost; what has no room goes."""
     stopped = any(row.saved_low is not None for row in table.rows)
     columns = [0, 1, 2, 3, 4] if stopped else [0, 1, 2, 3]
-    widths = [max(_cells(row[column]) for row in figures) for column in range(5)]
+    widths = [max(cells(row[column]) for row in figures) for column in range(5)]
 
     def taken() -> int:
         return sum(widths[column] + 2 for column in columns)
 
-    longest = max(_cells(title) for title in titles)
+    longest = max(cells(title) for title in titles)
     if min(longest, _WHOLE_TITLE) + taken() > width:
         columns.remove(1)
     if min(longest, _WHOLE_TITLE) + taken() > width:
         figures[0][4] = "saved"
-        widths[4] = max(_cells(row[4]) for row in figures)
+        widths[4] = max(cells(row[4]) for row in figures)
     for droppable in (4, 2):
         if droppable in columns and min(longest, _TITLE) + taken() > width:
             columns.remove(droppable)
@@ -228,15 +214,15 @@ def _laid_out(table: UsageTable, titles: list[str], figures: list[list[str]], wi
     shares = [row.usd / most if most else Decimal(0) for row in table.rows]
     bars = ["", *(_bar(share, bar_width, plain=plain) for share in shares), ""]
     lines = []
-    for title, cells, bar in zip(titles, figures, bars, strict=True):
-        parts = [_fitted(title, title_width, plain=plain)]
+    for title, shown, bar in zip(titles, figures, bars, strict=True):
+        parts = [fitted(title, title_width, plain=plain)]
         for column in columns:
-            cell = cells[column]
-            parts.append(cell.ljust(widths[column]) if column == 3 else " " * (widths[column] - _cells(cell)) + cell)
+            cell = shown[column]
+            parts.append(cell.ljust(widths[column]) if column == 3 else " " * (widths[column] - cells(cell)) + cell)
             if column == 3 and bar_width:
                 parts.append(bar.ljust(bar_width))
         lines.append("  ".join(parts).rstrip())
-    rule = ("-" if plain else "─") * max(_cells(line) for line in lines)
+    rule = ("-" if plain else "─") * max(cells(line) for line in lines)
     lines = [lines[0], rule, *lines[1:-1], rule, lines[-1]]
     return "\n".join([*lines, *_remarks(table.total, plain=plain)]) + "\n"
 
@@ -281,38 +267,3 @@ def _bar(share: Decimal, width: int, *, plain: bool) -> str:
     eighths = max(1, round(share * width * 8)) if share else 0
     full, rest = divmod(eighths, 8)
     return "█" * full + ("▏▎▍▌▋▊▉"[rest - 1] if rest else "")
-
-
-def _fitted(text: str, width: int, *, plain: bool) -> str:
-    if plain:
-        text = text.encode("ascii", "replace").decode()
-    if _cells(text) > width:
-        mark = "..." if plain else "…"
-        while text and _cells(text) > width - len(mark):
-            text = text[:-1]
-        text = (text + mark)[: max(1, width)] if plain else text + mark
-    return text + " " * (width - _cells(text))
-
-
-def _cells(text: str) -> int:
-    """Return how many cells a terminal takes for it."""
-    if text.isascii():
-        return len(text)
-    return sum(0 if unicodedata.combining(c) else 2 if unicodedata.east_asian_width(c) in "WF" else 1 for c in text)
-
-
-def _width() -> int:
-    """Return the cells of a line: those of the terminal, 80 elsewhere."""
-    with suppress(OSError, ValueError, AttributeError):
-        return max(_NARROWEST, min(_WIDEST, os.get_terminal_size(sys.stdout.fileno()).columns))
-    return 80
-
-
-def _draws(text: Sequence[str] = "█▏─–≤…€") -> bool:
-    """Say whether stdout can carry more than ASCII."""
-    encoding = (sys.stdout.encoding if sys.stdout is not None else None) or "utf-8"
-    try:
-        "".join(text).encode(encoding)
-    except (UnicodeEncodeError, LookupError):
-        return False
-    return True
