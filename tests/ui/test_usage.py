@@ -274,7 +274,7 @@ async def test_limits_have_gauges_and_say_what_is_left_and_until_when(program):
     assert "$0.5000 today, until 00:00   $45.50 this month, until 1 " in left
     today = next(line for line in lines if "today    " in line and "of" in line)
     month = next(line for line in lines if "month    " in line and "of" in line)
-    assert "$4.50 of   $5.00" in today
+    assert "$4.50 of  $5.00" in today
     assert today.rstrip().endswith("90%")
     assert month.rstrip().endswith("9%")
     assert today.count("━") > 5 * month.count("━")
@@ -284,7 +284,7 @@ async def test_a_limit_that_is_reached_says_so_in_words(program):
     row = UsageRow("x/y", "model-y", 3, settled_usd=Decimal("5.01"), charges=3, priced=3)
     lines = await shown(program, Ledger([row]), budgets=budgets("5", "50", "5.01"))
     assert any("◆ nothing today, until 00:00" in line for line in lines)
-    assert any("$5.01 of   $5.00" in line and line.endswith("100%") for line in lines)
+    assert any("$5.01 of  $5.00" in line and line.endswith("100%") for line in lines)
 
 
 async def test_what_limits_did_to_answers_is_counted(program):

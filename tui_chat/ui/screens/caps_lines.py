@@ -19,11 +19,19 @@ _LEAST_BAR, _MOST_BAR = 6, 40
 Cap = tuple[Balance, Level]
 
 
-def gauge(cap: Cap, width: int, glyphs: Glyphs) -> Content:
-    """Return what stands behind an amount that has a limit: the limit, a bar where there is room, and the share."""
+def widest(caps: Sequence[Cap]) -> int:
+    """Return the cells that the longest of some limits takes."""
+    return max((len(amount(balance.span.cap_usd)) for balance, _ in caps), default=0)
+
+
+def gauge(cap: Cap, wide: int, width: int, glyphs: Glyphs) -> Content:
+    """Return what stands behind an amount that has a limit: the limit, a bar where there is room, and the share.
+
+    The limit takes `wide` cells.
+    """
     balance, level = cap
     colour = _COLOURS[level]
-    of = styled(f" of {amount(balance.span.cap_usd):>7}", "$fg2")
+    of = styled(f" of {amount(balance.span.cap_usd):>{wide}}", "$fg2")
     percent = styled(f"{int(balance.share * 100):>5}%", "$fg2" if level == "quiet" else colour)
     room = min(_MOST_BAR, width - of.cell_length - 8)
     if room < _LEAST_BAR:

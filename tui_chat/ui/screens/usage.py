@@ -527,11 +527,12 @@ class UsageScreen(ModalScreen[None]):
         pairs = (("today", report.days[-1], caps.get("day")), ("month", report.month, caps.get("month")))
         amounts = ["".join(money(each, self._own, signs=signs)) for _, each, _ in pairs]
         wide = max(8, *(len(each) for each in amounts), len(report.total.saved))
+        limits = caps_lines.widest(report.caps)
         lines = []
         for (name, usage, cap), shown in zip(pairs, amounts, strict=True):
             line = joined(styled(f"{name:<8}", "$fg2"), styled(f"{shown:>{wide}}", "b $fg"))
             if cap is not None:
-                line = joined(line, caps_lines.gauge(cap, width - line.cell_length, self._glyphs))
+                line = joined(line, caps_lines.gauge(cap, limits, width - line.cell_length, self._glyphs))
             elif usage.estimated_usd:
                 line = _beside(line, f"   ~{amount(usage.estimated_usd)} of it estimated", width)
             lines.append(line)

@@ -14,7 +14,6 @@ from tui_chat.core.conversation import Listing
 from tui_chat.core.format import Spent, amount, total
 from tui_chat.core.ports import Store
 from tui_chat.ui.theme import Glyphs
-from tui_chat.ui.widgets.bars import thin
 from tui_chat.ui.widgets.conversation_list import ConversationList
 from tui_chat.ui.widgets.row import joined, row, styled
 
@@ -75,6 +74,8 @@ def _gauge(balance: Balance, level: Level, width: int, glyphs: Glyphs) -> Conten
     """Return how full a limit is; once it is reached, in words: what is left, and until when."""
     if level == "reached":
         return row(styled(f" {glyphs.budget} nothing left{_until(balance)}", "$fail"), Content(""), width)
+    from tui_chat.ui.widgets.bars import thin  # only who has limits loads it
+
     colour = "$stop" if level == "warn" else "$bar"
     percent = styled(f"{int(balance.share * 100):>4}% ", colour if level == "warn" else "$fg2")
     return joined(" ", thin(min(balance.share, 1.0), max(1, width - 7), glyphs, colour), percent)
