@@ -209,3 +209,17 @@ def test_a_cost_that_was_billed_as_nothing_is_the_cheapest():
     promised = ended("a/x", priced("2"))
     promised.final_cost = Cost(D(0), "USD", D(0), "reported", "billed")
     assert ranks(promised, ended("b/y", priced("1"))) == [1, 2]
+
+
+def test_an_answer_that_goes_on_from_a_cut_one_costs_what_both_did():
+    cut = ended("a/x", priced("3"), tokens=500, reason="budget", first=0.4, estimated=("output_tokens",))
+    rest = ended("a/x", priced("3"), tokens=200, first=0.9)
+    rest.resumes_id = cut.id
+    other = ended("b/y", priced("2"))
+    comparison = compared([rest, other], 0.0, [cut])
+    whole, cheaper = comparison.answers
+    assert (whole.cost.usd, whole.output_tokens, whole.first_s, whole.parts) == (D("2.1"), 700, 0.4, 2)
+    assert (whole.rank, cheaper.rank) == (2, 1), "not by its last piece, which is the shorter one"
+    assert whole.cost.quality == "estimated"
+    assert not comparison.besides
+    assert comparison.total.usd == D("4.1")

@@ -343,7 +343,7 @@ class TestMore:
             shown = "\n".join(line for line in driver.lines() if "blind" not in line)
             assert not any(word in shown for word in ("north", "south", "one", "two")), shown
             await driver.press("ctrl+t", "v")
-            await driver.until(lambda: driver.shows("Kept:"))
+            await driver.until(lambda: driver.shows("A vote for"))
             winner = driver.screen.pane.cursor.model.name
             (vote,) = driver.screen._services.usage.votes()
             assert vote.winner == winner

@@ -129,7 +129,10 @@ async def test_a_cut_answer_goes_on_when_its_limit_is_raised(program):
         assert cut.text
         assert cut.cost.usd <= Decimal("0.000202"), "no more than the delta that reached it"
         await driver.until(lambda: driver.shows("stopped by budget.per_answer_usd = $0.00020"))
-        await driver.press("ctrl+t", "B")
+        assert driver.shows("^t then"), "letters go into the prompt yet"
+        await driver.press("ctrl+t")
+        await driver.until(lambda: not driver.shows("^t then"))
+        await driver.press("B")
         await driver.until(lambda: driver.shows("budget.per_answer_usd = $0.00040 until you quit."))
         await driver.until(lambda: driver.idle and driver.shows("and the end."))
         assert driver.screen.pane.cursor.resumes_id == cut.id

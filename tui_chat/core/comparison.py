@@ -8,17 +8,17 @@ is not a price of zero, and play money is no money. One answer alone is the best
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
-from decimal import Decimal
+from decimal import Decimal, localcontext
 from typing import Literal
 
 from tui_chat.core.completion import Completion, State
 from tui_chat.core.elsewhere import sum_of
 from tui_chat.core.format import Spent, ratio, seconds, total
 from tui_chat.core.format import cost as cost_text
-from tui_chat.core.pricing import Cost, Price
+from tui_chat.core.pricing import EXACT, Cost, Price
 from tui_chat.core.record import record
 from tui_chat.core.safe_text import one_line
-from tui_chat.core.usage import CountedUsage
+from tui_chat.core.usage import CountedUsage, Usage
 
 Best = Literal["cheapest", "first", "fastest", "longest"]
 
@@ -59,6 +59,8 @@ class Compared:
     price: Price | None
     play: bool
     """What it costs is play money."""
+    parts: int = 1
+    """Of how many answers it is made: more than one where it goes on from those that were cut."""
     value: Decimal | None = None
     """What it is ranked by; `None` = not ranked."""
     why_not: str = ""
@@ -137,10 +139,13 @@ def compared(completions: Sequence[Completion], now_s: float, besides: Sequence[
     """
     short = Counter(each.model.short_name for each in completions)
     plays = [_is_play(each) for each in completions]
+    parts = [_parts_before(each, besides) for each in completions]
     found = [
-        _look(each, now_s, twice=short[each.model.short_name] > 1, play=play)
-        for each, play in zip(completions, plays, strict=True)
+        _with_parts(_look(each, now_s, twice=short[each.model.short_name] > 1, play=play), before)
+        for each, play, before in zip(completions, plays, parts, strict=True)
     ]
+    counted = {part.id for before in parts for part in before}
+    besides = [each for each in besides if each.id not in counted]
     lengths = {each.id: each.text_log.size for each in completions}
     real = not all(plays)
     answers = _with_best(_ranked([_judged(each, real=real) for each in found]), lengths)
@@ -183,6 +188,47 @@ def _look(completion: Completion, now_s: float, *, twice: bool, play: bool) -> C
         model.price,
         play,
     )
+
+
+def _parts_before(completion: Completion, others: Sequence[Completion]) -> list[Completion]:
+    """Return the cut answers that one goes on from, its text with theirs being one."""
+    found: list[Completion] = []
+    wanted = completion.resumes_id
+    while wanted is not None and (part := next((each for each in others if each.id == wanted), None)) is not None:
+        if part in found:
+            break
+        found.append(part)
+        wanted = part.resumes_id
+    return found
+
+
+def _with_parts(answer: Compared, before: Sequence[Completion]) -> Compared:
+    """Return it with what the parts before it took: they are one answer to who reads, and were all paid for."""
+    if not before:
+        return answer
+    usage, cost = answer.usage, answer.cost
+    for part in before:
+        usage, cost = _both(usage, part.usage), _sum_of_two(cost, part.cost)
+    return replace(answer, usage=usage, cost=cost, first_s=before[-1].ttft_s, parts=len(before) + 1)
+
+
+def _both(left: CountedUsage, right: CountedUsage) -> CountedUsage:
+    figures = {
+        name: None if a is None and b is None else (a or 0) + (b or 0)
+        for name in ("input_tokens", "output_tokens", "reasoning_tokens")
+        for a, b in [(getattr(left.usage, name), getattr(right.usage, name))]
+    }
+    return CountedUsage(Usage(**figures), left.source, tuple({*left.estimated, *right.estimated}))
+
+
+def _sum_of_two(left: Cost, right: Cost) -> Cost:
+    """Return both costs as one; of two currencies only what both are in USD."""
+    with localcontext(EXACT):
+        usd = None if left.usd is None or right.usd is None else left.usd + right.usd
+        same = left.currency == right.currency and left.amount is not None and right.amount is not None
+        amount = left.amount + right.amount if same and left.amount is not None and right.amount is not None else usd
+    quality = left.quality if left.quality != "reported" else right.quality
+    return replace(left, amount=amount, usd=usd, quality=quality, currency=left.currency if same else "USD")
 
 
 def _judged(answer: Compared, *, real: bool) -> Compared:

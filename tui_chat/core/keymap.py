@@ -65,7 +65,7 @@ KEYMAP: tuple[Key, ...] = (
     Key("compare.apart", "s", "transcript", "scroll apart", "Scroll columns each by itself, or together"),
     Key("compare.difference", "equals_sign", "transcript", "difference", "Hold two answers against each other"),
     Key("compare.copy", "Y", "transcript", "copy table", "Copy the table of all answers to this prompt as markdown"),
-    Key("compare.blind", "b", "transcript", "blind", "Hide names and prices of the next answers until there is a vote"),
+    Key("compare.blind", "b", "transcript", "blind", "Blind: hide names and prices of the next answers until you vote"),
     Key("compare.vote", "v", "transcript", "vote", "Vote for this one of several blind answers"),
     Key("compare.tie", "V", "transcript", "tie", "Vote for none of several blind answers"),
     Key("branch.previous", "left_square_bracket", "transcript", "branch before", "Show the branch before this one"),

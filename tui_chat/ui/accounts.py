@@ -85,6 +85,8 @@ class Counted:
     earlier: Earlier | None
     each: tuple[tuple[Model, Cost], ...] = ()
     """What it costs at each of several models."""
+    together: int = 0
+    """What all of several models are sent, in tokens."""
 
 
 class Accounts:
@@ -186,11 +188,12 @@ class Accounts:
             last=main.completion,
         )
         several = sum(len(tip.models) for tip in sending.tips) > 1
-        each = [cost for tip in sending.tips for cost in self._at(tip, sending, earlier_tokens)] if several else []
-        return Counted(tokens, price, earlier, tuple(each))
+        at = [self._at(tip, sending, earlier_tokens) for tip in sending.tips] if several else []
+        each = [cost for _, costs in at for cost in costs]
+        return Counted(tokens, price, earlier, tuple(each), sum(count * len(costs) for count, costs in at))
 
-    def _at(self, tip: Tip, sending: Sending, earlier_tokens: int) -> list[tuple[Model, Cost]]:
-        """Return what sending costs at the models of one tip, each of which goes on from the same answer."""
+    def _at(self, tip: Tip, sending: Sending, earlier_tokens: int) -> tuple[int, list[tuple[Model, Cost]]]:
+        """Return what sending puts in and costs at the models of one tip, which all go on from the same answer."""
         first, now = tip.models[0], self._services.clock.now()
         tokens, _ = self._services.chat.estimate(
             sending.conversation,
@@ -203,7 +206,7 @@ class Accounts:
         )
         # not counted again for each vocabulary: they differ by less than the estimate does
         used = CountedUsage(Usage(tokens, 0), "estimated", ("input_tokens",))
-        return [(model, cost_of(used, model.price, now)) for model in tip.models]
+        return tokens, [(model, cost_of(used, model.price, now)) for model in tip.models]
 
     def _earlier(self, sending: Sending) -> Earlier:
         """Count what stands before the turns that were read: page by page, and only what is not known."""
@@ -248,7 +251,7 @@ class Accounts:
             return
         self.each = counted.each
         if counted.each:
-            self.to_send = self._to_send_to_all(count, [cost for _, cost in counted.each])
+            self.to_send = self._to_send_to_all(counted.together, [cost for _, cost in counted.each])
             return
         shown = cost(price)
         least = "" if shown in ("$?", "free") or "<" in shown else f"{self._glyphs.at_least} "
@@ -308,7 +311,9 @@ def asked_next(session: Session, prices: Sequence[tuple[Model, Cost]], room: int
     priced = Content("   ").join(text(f"{model.short_name} {cost(price)}", "$fg2") for model, price in prices)
     if prices and priced.cell_length <= room:
         return priced
-    names = text(", ".join(model.short_name for model in session.asked), "$fg2")
+    short = [model.short_name for model in session.asked]
+    named = [model.name if short.count(model.short_name) > 1 else model.short_name for model in session.asked]
+    names = text(", ".join(named), "$fg2")
     if names.cell_length <= room:
         return names
     more = styled(f" +{len(session.others)}", "$fg2")

@@ -363,8 +363,8 @@ class Comparing:
         else:
             self._sessions.vote(column.turn, None if tie else column.completion)
             self._arrange(column.completion, afresh=True)
-            named = "a tie" if tie else column.completion.model.short_name
-            self.stage.say(f"Kept: {named}. The standing of all models is on the usage screen.")
+            voted = "A tie" if tie else f"A vote for {column.completion.model.short_name}"
+            self.stage.say(f"{voted}. {self._key('usage.open')} shows how all models stand.")
 
     # more of them
 

@@ -297,14 +297,16 @@ class ConversationPane(CoveredVertical):
         self._headline.show(text(session.conversation.title, "b $fg"), self._accounts.gauge(session))
         trouble = self._store.trouble
         self._composer.show_trouble(trouble.message if trouble is not None else "")
+        here = [running.completion for running in self._streams.in_conversation(session.conversation.id)]
+        limit = self._accounts.nearest_cap(here, [running.completion for running in self._streams.all])
         room = self._composer.size.width - self._accounts.to_send.cell_length - 4
+        if limit.plain:
+            room -= limit.cell_length + 3
         info = asked_next(session, self._accounts.each, room)
         if session.model.scripted and not session.others:
             info = joined(info, styled("  scripted", "$fg2"))
         if session.conversation.params:
             info = joined(info, "   ", text(self._params_text(), "$fg2"))
-        here = [running.completion for running in self._streams.in_conversation(session.conversation.id)]
-        limit = self._accounts.nearest_cap(here, [running.completion for running in self._streams.all])
         if limit.plain:
             info = joined(info, "   ", limit)
         if session.editing is not None:
@@ -339,7 +341,7 @@ class ConversationPane(CoveredVertical):
     def mark_focus(self, widget: Widget) -> None:
         """Let the transcript show whether it is the widget that has the focus."""
         if self._transcript is not None:
-            self._transcript.set_class(widget is self._transcript, "-keys")
+            self._transcript.let_keys_act(on=widget is self._transcript)
 
     def _focus(self, widget: Widget) -> None:
         self.screen.set_focus(widget)  # at once, where widget.focus() would let the next key overtake it
@@ -652,7 +654,7 @@ class ConversationPane(CoveredVertical):
             self.say(_BUSY)
         else:
             self.say(f"{budgets.raise_for_now(scope)} until you quit.")
-            resumes = cursor if cursor.text_log else None
+            resumes = cursor if cursor.text_log else turn.completion(cursor.resumes_id)
             await self._another(turn, self._as_known_now(cursor.model), resumes, beside=self.comparing.beside)
 
     async def _another(

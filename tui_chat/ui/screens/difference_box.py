@@ -288,7 +288,7 @@ class DifferenceBox(ModalScreen[None]):
         """Draw everything anew for the room there is."""
         screen = self.app.size
         beside = screen.width >= _BESIDE
-        outer = max(8, min(_WIDEST, screen.width * 96 // 100))
+        outer = max(8, min(_WIDEST, screen.width - 1))  # no slips of the screen show at the sides
         width = max(1, outer - 6)
         column = max(1, (width - _GAP) // 2) if beside else width
         rows = self._code_rows(column, beside=beside) if self._of_code else self._word_rows(column, beside=beside)
@@ -353,7 +353,8 @@ class DifferenceBox(ModalScreen[None]):
         sides = []
         for answer, name, side in zip(self._answers, self._names(), ("left", "right"), strict=True):
             so_far = "   so far" if answer.running else ""
-            legend = Content("") if self._of_code else self._legend(side, beside=beside)
+            differ = any(run.where != "same" for run in self._runs)
+            legend = self._legend(side, beside=beside) if differ and not self._of_code else Content("")
             named = joined(text(name, "b $fg"), styled(so_far, "$fg2"), "   ", legend)
             room = width if not beside else column if side == "left" else width - column - _GAP
             sides.append(row(named, styled(self._cost(answer), "b $fg"), room))

@@ -566,8 +566,6 @@ class UsageScreen(ModalScreen[None]):
         pairs = [("tab", _WORDS[after] if after == "votes" else f"by {_WORDS[after]}"), ("esc", "back")]
         if self._view != "votes":
             pairs.append(("p", "this month" if self._all_time else "all time"))
-            if self._report is not None and self._report.empty:
-                pairs = [("esc", "back")]
         pairs.append(("^p", "commands"))
         while len(pairs) > 1 and hints(pairs).cell_length > width:
             pairs.pop()

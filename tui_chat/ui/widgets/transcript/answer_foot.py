@@ -38,11 +38,13 @@ def foot_lines(
     under_cursor: bool,
     blind: bool = False,
     width: int = 200,
+    lead: str = "",
 ) -> list[Content]:
     """Return the lines below the text of an answer; none for an answer that simply ended.
 
     `keymap` holds the user's own keys by binding id. `blind` leaves out whatever names a model or a price.
-    Keys are kept within `width` cells, everything else is left to be wrapped.
+    Keys are kept within `width` cells, everything else is left to be wrapped. `lead` is the key that goes to where they
+    act, where that is not here.
     """
     if blind and completion.state is not State.PAUSED:
         state = completion.state
@@ -54,6 +56,8 @@ def foot_lines(
         lines.append(joined(styled(glyphs.dash, "$fg2"), styled(" left out: not sent on", "$fg2")))
     keys = _keys(completion, keymap)
     if keys and (under_cursor or completion.state in (State.PAUSED, State.RETRY, State.QUEUED)):
+        if lead and completion.state not in (State.PAUSED, State.RETRY, State.QUEUED):  # theirs act from the prompt too
+            keys = [(lead, "then"), *keys]
         lines += hint_lines(keys, width, f"  {glyphs.dot}  ")
     return lines
 
@@ -86,7 +90,7 @@ def _status(completion: Completion, glyphs: Glyphs) -> list[Content]:
 def _stopped(completion: Completion, glyphs: Glyphs) -> Content:
     if completion.state is State.BUDGET:
         why = completion.error.message if completion.error else "the budget was reached"
-        return joined(styled(f"{glyphs.budget} budget", "$stop"), "  ", text(why, "$fg2"))
+        return joined(styled(f"{glyphs.budget} budget", "$stop"), "  ", text(why, "$fg2"), *_billed(completion))
     word = "interrupted" if completion.finish_reason == "interrupted" else "stopped"
     count = completion.output_tokens
     where = f" at {tokens(count)} tok" if count else " before the first token"
@@ -95,12 +99,18 @@ def _stopped(completion: Completion, glyphs: Glyphs) -> Content:
     if saved is not None:
         play = "play " if cost.play else ""
         parts += [styled("   saved ", "$fg2"), styled(play + savings(saved, glyphs), "b $fg")]
-    asked = completion.request is not None  # the history does not know how its provider bills
-    if asked and cost.amount and not cost.play and (billing := _BILLING[completion.model.stops_billing]):
-        upper = completion.billed_at_most
-        most = f", up to {amount(upper)}" if upper is not None else ""
-        parts.append(styled(f"   {billing}{most}", "$fg2"))
-    return joined(*parts)
+    return joined(*parts, *_billed(completion))
+
+
+def _billed(completion: Completion) -> list[Content]:
+    """Return what its provider may bill for an answer that was stopped, where that can be more than what came."""
+    cost, asked = completion.cost, completion.request is not None  # the history does not know how its provider bills
+    billing = _BILLING[completion.model.stops_billing]
+    if not (asked and cost.amount and billing) or cost.play:
+        return []
+    upper = completion.billed_at_most
+    most = f", up to {amount(upper)}" if upper is not None else ""
+    return [styled(f"   {billing}{most}", "$fg2")]
 
 
 def savings(saved: Saved, glyphs: Glyphs) -> str:

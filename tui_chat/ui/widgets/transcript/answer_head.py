@@ -20,6 +20,8 @@ class Standing:
     """What it is called there; empty for its own short name."""
     ratio: str = ""
     """How many times as much as the cheapest it costs; empty where that is not known."""
+    money: str = ""
+    """What it cost with the parts that it goes on from; empty where it has none."""
     cheapest: bool = False
     alias: str = ""
     """What it is called while names and prices are out of view; empty where they are not."""
@@ -83,10 +85,10 @@ class AnswerHead:
         word, colour = state_word(state)
         mark = joined(glyph(state, glyphs), " ", styled(word, colour))
         if standing.alias:
-            hidden = styled("blind until you vote: v", "$fg2").truncate(width, ellipsis=True)
+            hidden = styled("blind until you vote (v)", "$fg2").truncate(width, ellipsis=True)
             return [row(styled(standing.alias, "b $fg"), mark, width), hidden, Content("")]
         slot = slots(completion, now_s)
-        cost = slot.cost
+        cost = standing.money or slot.cost
         if self.settling and not cost.startswith("play"):
             cost = f"{self._estimate} {glyphs.arrow} {cost}"
         ratio = standing.ratio or (glyphs.dash if cost else "")

@@ -9,6 +9,7 @@ from tui_chat.core.completion import Completion, State
 from tui_chat.core.context import joined_text
 from tui_chat.core.conversation import Turn
 from tui_chat.core.format import seconds, tokens
+from tui_chat.core.keymap import letter_of
 from tui_chat.ui.theme import UNICODE, Glyphs
 from tui_chat.ui.widgets.markdown_log.log_rows import LogRows
 from tui_chat.ui.widgets.row import joined, styled
@@ -31,6 +32,8 @@ class AnswerRows:
         self._look: Look | None = None
         self._head = AnswerHead(completion)
         self._in_column = False
+        self.keys_act = True
+        """The transcript has the focus, so that letters are keys."""
         self.head, self.fold, self.foot = Lines(), Lines(), Lines()
         self.fold.gap_below = 1
         finished = not completion.running
@@ -193,6 +196,7 @@ class AnswerRows:
             under_cursor=self.has_cursor,
             blind=bool(self.standing.alias),
             width=width,
+            lead="" if self.keys_act else letter_of("focus.toggle", self._keymap),
         )
         self.foot.gap_above = 0 if bare else 1
         self.foot.show([part for line in lines for part in line.wrap(width)])

@@ -198,7 +198,8 @@ class TurnRows:
             if rows is not None:
                 times = ratio(each.ratio) if each.ratio is not None else ""
                 alias = aliases.get(column.completion.id, "")
-                rows.standing = Standing(each.label, times, "cheapest" in each.best_at, alias)
+                whole = each.money if each.parts > 1 else ""
+                rows.standing = Standing(each.label, times, whole, "cheapest" in each.best_at, alias)
         if self._tabs is not None:
             nicks = nicks_of(comparison.answers)
             self._tab_names = {each.id: aliases.get(each.id) or nicks[each.id] for each in comparison.answers}

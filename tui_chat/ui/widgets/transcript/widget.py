@@ -123,6 +123,7 @@ class Transcript(ScrollView, can_focus=True):
         self._selected = Selected(self._flow)
         self._settling = False
         self._cursor: AnswerRows | None = None
+        self._keys_act = False
         self._early: list[TurnRows] = []
         """Turns further up in which an answer runs."""
         self._letters = Letters(self, self._typed)
@@ -593,8 +594,19 @@ class Transcript(ScrollView, can_focus=True):
             self._cursor.set_cursor(on=False)
         self._cursor = to
         if to is not None:
+            to.keys_act = self._keys_act
             to.set_cursor(on=True)
         self.post_message(self.CursorMoved())
+
+    def let_keys_act(self, *, on: bool) -> None:
+        """Say below the answer under the cursor whether its keys act here, or which key goes to where they do."""
+        self._keys_act = on
+        self.set_class(on, "-keys")
+        cursor = self._cursor
+        if cursor is not None and cursor.keys_act is not on:
+            cursor.keys_act = on
+            cursor.set_cursor(on=True)
+            self.refresh_answer(cursor)
 
     def _view_of(self, answer: AnswerRows | None) -> TurnRows | None:
         return next((view for view in self._flow.turns if answer is not None and answer in view.answers), None)
