@@ -97,9 +97,12 @@ def _answer_keys(now: Situation, keymap: dict[str, str]) -> list[tuple[str, str]
     more = [("[ ]", "branches")] if now.branches else []
     more += [("alt+←→", "answers")] if now.answers else []
     if cursor.state in (State.STOPPED, State.BUDGET):
-        more += [key("answer.discard", "leave out"), key("answer.continue", "continue")]
+        more.append(key("answer.discard", "leave out"))
+        more += [key("answer.continue", "continue")] if cursor.text_log else []
     again = [key("answer.again", "again")] if cursor.state in (State.FAILED, State.STOPPED, State.BUDGET) else []
+    raised = [key("budget.raise", "raise the limit")] if cursor.state is State.BUDGET else []
     return [
+        *raised,
         key("prompt.edit", "edit"),
         *again,
         key("answer.copy", "copy"),
