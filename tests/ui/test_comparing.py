@@ -348,6 +348,10 @@ class TestMore:
             (vote,) = driver.screen._services.usage.votes()
             assert vote.winner == winner
             await driver.until(lambda: driver.shows("two") and driver.shows("$0.000"))
+            await driver.until(lambda: driver.shows("your vote"))
+            chat = driver.screen.pane.session.conversation.id
+        async with program.running(size=(150, 40), more=servers.more, conversation_id=chat) as driver:
+            await driver.until(lambda: any("your vote" in line and winner[6:] in line for line in driver.lines()))
 
     async def test_two_columns_are_held_against_each_other(self, program, servers):
         servers.answer(NAMES[0], chat_stream(["the quick brown fox"]))

@@ -70,6 +70,8 @@ class Compared:
     ratio: Decimal | None = None
     """How many times the cheapest; `None` when not ranked or the cheapest costs nothing."""
     best_at: tuple[Best, ...] = ()
+    voted: bool = False
+    """The user found it the best."""
 
     @property
     def input_tokens(self) -> int | None:
@@ -91,7 +93,7 @@ class Compared:
     @property
     def verdict(self) -> str:
         """What it is best at, else what became of it: `cheapest, first`, `stopped`, or nothing."""
-        return ", ".join(self.best_at) or self.word
+        return ", ".join((*(("your vote",) if self.voted else ()), *self.best_at)) or self.word
 
     @property
     def money(self) -> str:
@@ -132,10 +134,13 @@ class Comparison:
 # looking
 
 
-def compared(completions: Sequence[Completion], now_s: float, besides: Sequence[Completion] = ()) -> Comparison:
+def compared(
+    completions: Sequence[Completion], now_s: float, besides: Sequence[Completion] = (), won_by: str | None = None
+) -> Comparison:
     """Return what there is to say of answers at `now_s` on the monotonic clock.
 
-    `besides` are answers to the same prompt that are not compared, but were paid for.
+    `besides` are answers to the same prompt that are not compared, but were paid for; `won_by` is the model that the
+    user voted for.
     """
     short = Counter(each.model.short_name for each in completions)
     plays = [_is_play(each) for each in completions]
@@ -148,6 +153,7 @@ def compared(completions: Sequence[Completion], now_s: float, besides: Sequence[
     besides = [each for each in besides if each.id not in counted]
     lengths = {each.id: each.text_log.size for each in completions}
     real = not all(plays)
+    found = [replace(each, voted=each.name == won_by) for each in found]
     answers = _with_best(_ranked([_judged(each, real=real) for each in found]), lengths)
     others = [_look(each, now_s, twice=False, play=_is_play(each)) for each in besides]
     money = [each.cost for each in (*answers, *others) if not (real and each.play)]

@@ -161,6 +161,8 @@ class Turn:
     """The turns of the same batch, this one included, in the order they were asked; empty when it is alone."""
     blind: bool = False
     """Names and prices are hidden until there is a vote or the user reveals them."""
+    won_by: str | None = None
+    """The model whose answer was voted the best, as `provider/model`."""
     saved: Future[None] | None = None
     """Done once the turn is on disk."""
 

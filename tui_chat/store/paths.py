@@ -4,9 +4,10 @@ import sqlite3
 from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
 
+from tui_chat.core.columns import mates_of
 from tui_chat.core.conversation import Turn
 from tui_chat.core.message import BlobPart
-from tui_chat.store import recovery, rows
+from tui_chat.store import recovery, rows, votes
 
 _PATH = """
     WITH RECURSIVE path (id, continues) AS (
@@ -88,6 +89,9 @@ def load_turns(
         together = tuple(found[mate] for mate in mates)
         for turn in together:
             turn.mates = together
+    won = votes.winners(connection, [turn.id for turn in found.values() if len(turn.completions) > 1 or turn.mates])
+    for turn in found.values():
+        turn.won_by = won.get(mates_of(turn)[0].id)
     return [found[turn_id] for turn_id in turn_ids], owners
 
 

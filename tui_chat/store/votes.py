@@ -1,6 +1,7 @@
 """Which model was found best, vote by vote: like the ledger without any text, and it outlives the chats."""
 
 import sqlite3
+from collections.abc import Collection
 
 from tui_chat.core.standing import Vote
 from tui_chat.store import rows
@@ -17,6 +18,18 @@ def save_vote(connection: sqlite3.Connection, vote: Vote) -> None:
         provider, _, model = name.partition("/")
         of_model: Columns = {"provider": rows.stored(provider), "model": rows.stored(model)}
         rows.insert(connection, "vote_models", of_model | {"vote_id": vote.id, "seq": seq, "won": name == vote.winner})
+
+
+def winners(connection: sqlite3.Connection, turn_ids: Collection[str]) -> dict[str, str]:
+    """Return the model that each of some turns was won by; nothing for a tie, or where nobody voted."""
+    if not turn_ids or version_of(connection) < 4:
+        return {}
+    found = connection.execute(
+        "SELECT v.turn_id, m.provider, m.model FROM votes v JOIN vote_models m ON m.vote_id = v.id AND m.won "
+        "WHERE v.turn_id IN (SELECT value FROM json_each(?))",
+        (rows.as_json(list(turn_ids)),),
+    )
+    return {rows.loaded(row["turn_id"]): f"{rows.loaded(row['provider'])}/{rows.loaded(row['model'])}" for row in found}
 
 
 def votes(connection: sqlite3.Connection) -> list[Vote]:

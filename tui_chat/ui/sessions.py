@@ -384,6 +384,8 @@ class Sessions:
     def vote(self, turn: Turn, winner: Completion | None) -> None:
         """Keep which answer was the best, `None` for none of them, and show names and prices."""
         self._store.save_vote(turn, winner)
+        for mate in mates_of(turn):
+            mate.won_by = winner.model.name if winner is not None else None
         self.reveal(turn)
 
     def discard(self, completion: Completion) -> None:

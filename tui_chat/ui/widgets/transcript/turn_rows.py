@@ -191,7 +191,9 @@ class TurnRows:
         if look is None or (not now and running and now_s - self._ranked_at_s < _FIGURES_S):
             return
         self._ranked_at_s, self._ran = now_s, running
-        comparison = compared([column.completion for column in self.columns], now_s, besides(self.columns))
+        comparison = compared(
+            [column.completion for column in self.columns], now_s, besides(self.columns), self.turn.won_by
+        )
         aliases = self.aliases
         for column, each in zip(self.columns, comparison.answers, strict=True):
             rows = self._answers.get(column.completion.id)
@@ -231,7 +233,7 @@ class TurnRows:
         columns = [] if self.turn.blind else columns_of(self.turn, everything=self.opened)
         if len(columns) < 2:
             return None
-        return compared([column.completion for column in columns], monotonic(), besides(columns))
+        return compared([column.completion for column in columns], monotonic(), besides(columns), self.turn.won_by)
 
     # rows
 
