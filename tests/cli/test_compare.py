@@ -174,7 +174,7 @@ def test_json_is_as_the_contract_says(program, three, servers):
     assert list(found)[:4] == ["run", "file", "models", "prompts"]
     assert list(found["models"][0]) == [
         "model", "answers", "failed", "input_tokens", "output_tokens", "reasoning_tokens", "first_token_s", "total_s",
-        "tokens_per_s", "cost_usd", "cost_known",
+        "tokens_per_s", "cost_usd", "cost_known", "play",
     ]  # fmt: skip
     one, two, three_ = found["models"]
     assert (one["answers"], one["failed"], one["cost_usd"]) == (3, 0, float(servers[0].cost))
@@ -188,7 +188,7 @@ def test_json_is_as_the_contract_says(program, three, servers):
     assert failed["error"]["kind"] == "invalid_request"
     good = found["prompts"][0]["answers"][0]
     assert list(good) == [
-        "model", "message_id", "text", "finish_reason", "usage", "cost_usd", "timings", "error"
+        "model", "message_id", "text", "finish_reason", "usage", "cost_usd", "play", "timings", "error"
     ]  # fmt: skip
     assert (good["text"], good["error"], good["usage"]["source"]) == ("a says question 0", None, "reported")
     (conversation,) = history(program)
@@ -417,9 +417,16 @@ def test_fifty_prompts_over_three_models_killed_and_resumed_are_each_paid_once(p
     found = as_json(program, path, *MODELS)
     assert [model["answers"] for model in found["models"]] == [50, 50, 50]
     (row,) = csv.DictReader(io.StringIO(program.run("usage", "--by", "conversation", "--csv").out))
-    assert Decimal(row["cost_usd"]) == sum(server.cost for server in servers)
+    lost = query(program, "SELECT provider, cost_usd FROM charges WHERE finish_reason = 'interrupted'")
+    assert len(lost) <= 6, "only what was under way when it was killed"
+    names = ("one", "two", "three")
+    paid = [
+        server.cost + sum(Decimal(usd) for provider, usd in lost if provider == name)
+        for server, name in zip(servers, names, strict=True)
+    ]
+    assert Decimal(row["cost_usd"]) == sum(paid)
     table = csv.DictReader(io.StringIO(program.run("compare", path, *MODELS, "--format", "csv").out))
-    assert [Decimal(line["cost_usd"]) for line in table] == [server.cost for server in servers]
+    assert [Decimal(line["cost_usd"]) for line in table] == paid
     assert sum(sum(server.answered.values()) for server in servers) == 150
 
 
@@ -546,12 +553,64 @@ def test_the_limit_cuts_what_runs(program, three, servers):
     assert len(servers[0].requests) <= 2
 
 
+def test_a_prompt_too_long_for_the_rest_is_left_out_and_the_others_are_asked(program, three, servers):
+    three("[budget]\ndaily_usd = 0.01\n")
+    path = program.home / "prompts.txt"
+    path.write_text("\n".join(["short", "long " * 20_000, *(f"question {n}" for n in range(6))]))
+    ended = program.run("compare", str(path), "-m", "one/a")
+    assert ended.code == 3
+    assert len(servers[0].requests) == 7
+    assert "1 of 8 failed: not sent: " in ended.err
+    assert ended.err.endswith("raise budget.daily_usd, then run the same command again to ask only those that failed\n")
+    found = as_json(program, str(path), "-m", "one/a", code=3)
+    assert (found["models"][0]["answers"], len(servers[0].requests)) == (7, 7)
+
+
+@pytest.mark.parametrize("limit", ["--max-cost", "daily_usd"])
+def test_a_limit_that_is_used_up_ends_only_what_costs_something(program, three, servers, limit):
+    free = f'[providers.free]\nbase_url = "{servers[1].base_url}"\n[models."free/x"]\n'
+    free += "input_per_mtok = 0\noutput_per_mtok = 0\n"
+    three(free + ("[budget]\ndaily_usd = 0.0035\n" if limit == "daily_usd" else ""))
+    servers[0].plan = lambda prompt, _: answer(prompt, 1000, 0)  # $0.001 each
+    options = ["--max-cost", "0.0035"] if limit == "--max-cost" else []
+    found = as_json(program, prompts_file(program, 9), "-m", "one/a", "-m", "free/x", *options, code=3)
+    priced, unpriced = found["models"]
+    assert 3 <= priced["answers"] <= 5, "those that ran when the limit was reached may pass it"
+    assert unpriced["answers"] == 9
+    unasked = [each["answers"][0]["error"] for each in found["prompts"] if each["answers"][0]["message_id"] is None]
+    assert unasked
+    assert {each["kind"] for each in unasked} == {"budget"}
+
+
+def test_what_running_answers_hold_is_waited_for(program, three, servers):
+    three("[budget]\ndaily_usd = 0.0004\n")  # the first sets more than half of it aside
+    servers[0].before = [Head(), Pause(0.3)]
+    path = prompts_file(program, 4)
+    ended = program.run("compare", path, "-m", "one/a")
+    assert ended.code == 0, ended.err
+    assert servers[0].asked == {f"question {n}": 1 for n in range(4)}
+    refused = len(query(program, "SELECT 1 FROM completions WHERE finish_reason = 'budget'"))
+    assert 0 < refused < 4, "each refusal makes the run more careful"
+
+
 def test_a_limit_of_each_answer_stops_that_answer_only(program, three, servers):
     three("[budget]\nper_answer_usd = 0.0005\n")
     long = [Head(), chat_chunk("word " * 40), Pause(0.05), chat_chunk("word " * 40), Stall()]
     servers[0].plan = lambda prompt, _: long if prompt.endswith("1") else None
     found = as_json(program, prompts_file(program, 4), "-m", "one/a", code=3)
     assert (found["models"][0]["answers"], found["models"][0]["failed"]) == (3, 1)
+
+
+def test_programs_can_tell_play_money_from_real(program, three, servers):
+    models = ("-m", "demo/quick", "-m", "one/a")
+    found = as_json(program, prompts_file(program, 1), *models)
+    assert [(each["cost_known"], each["play"]) for each in found["models"]] == [(True, True), (True, False)]
+    assert [each["play"] for each in found["prompts"][0]["answers"]] == [True, False]
+    lines = list(
+        csv.DictReader(io.StringIO(program.run("compare", *models, "--format", "csv", prompts_file(program, 1)).out))
+    )
+    assert [line["play"] for line in lines] == ["true", "false"]
+    assert list(lines[0])[-1] == "play"
 
 
 def test_play_money_unknown_prices_and_free_models_are_told_apart(program, servers):

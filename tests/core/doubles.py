@@ -114,6 +114,8 @@ class MemoryStore:
     log: list[str] = field(default_factory=list)
     saved: list[Saved] = field(default_factory=list)
     partials: list[str] = field(default_factory=list)
+    opened: list[tuple[str | None, int, Decimal | None]] = field(default_factory=list)
+    """Where each charge that was opened before a request counts, of which attempt it is, and what it says."""
     lengths: list[int] = field(default_factory=list)
     partial_came: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -145,9 +147,13 @@ class MemoryStore:
         self.saved.append(Saved(completion.finish_reason, completion.text))
         return done()
 
-    def save_charge(self, completion: Completion) -> Future[None]:
+    def save_charge(self, completion: Completion, conversation_id: str | None = None) -> Future[None]:
         self.log.append("open charge" if completion.running else "charge")
         self.partial_came.set()
+        return done()
+
+    def open_charge(self, completion: Completion, conversation_id: str | None) -> Future[None]:
+        self.opened.append((conversation_id, completion.attempts, completion.cost.usd))
         return done()
 
     def settle_attempt(self, completion: Completion, conversation_id: str | None, *, owed: bool) -> Future[None]:

@@ -18,8 +18,8 @@ from tui_chat.core.budget import Budgets, Caps, SpendLimit
 from tui_chat.core.caps import LEAST_TOKENS, Balance, Claim, Reserved, Span
 from tui_chat.core.chat import Chat
 from tui_chat.core.completion import Completion, State
-from tui_chat.core.errors import BudgetError, ChatError, StorageError
-from tui_chat.core.events import Finished, ResponseStarted, TextDelta, UsageUpdate, Waiting
+from tui_chat.core.errors import BudgetError, ChatError, ProviderError, StorageError
+from tui_chat.core.events import Finished, ReasoningDelta, ResponseStarted, TextDelta, UsageUpdate, Waiting
 from tui_chat.core.model import Model
 from tui_chat.core.pricing import NOTHING, Price
 from tui_chat.core.usage import Usage
@@ -224,8 +224,29 @@ class TestOneRun:
         assert "stopped by --max-cost" in said(answer)
         assert (room.asked_for, answer.text) == (None, "xxxxx")
 
+    @pytest.mark.parametrize("price", ["0", "0.000001"])
+    async def test_nothing_allows_nothing_however_little_the_prompt_costs(self, price):
+        model = replace(MODEL, price=Price(Decimal(price), Decimal(10)))
+        room = Room(Script(WHOLE), run=SpendLimit(ZERO, "--max-cost"), model=model)
+        assert "--max-cost = $0" in said(await room.complete())
+        assert room.script.requests == []
+
+    async def test_what_costs_nothing_goes_on_when_the_limit_is_used_up(self):
+        model = replace(MODEL, price=Price(ZERO, ZERO))
+        room = Room(Script(WHOLE), run=SpendLimit(ZERO, "--max-cost"), model=model)
+        assert (await room.complete()).finish_reason == "stop"
+
 
 class TestUnknownPrice:
+    @pytest.mark.parametrize("unknown", ["warn", "refuse", "tokens"])
+    async def test_a_currency_without_a_rate_is_no_unknown_price(self, unknown):
+        model = replace(MODEL, price=Price(Decimal(1), Decimal(2), currency="EUR", usd_rate=None))
+        room = Room(Script(WHOLE), Caps(daily_usd=Decimal(5), unknown_price=unknown), Purse(Decimal(5)), model=model)
+        words = said(await room.complete()) if unknown == "refuse" else room.answer.warnings[0]
+        assert "is priced in EUR, and what that is in USD is unknown" in words
+        next_step = f'set currency = "EUR" and usd_rate in [providers.{model.provider}.pricing] of config.toml'
+        assert unknown == "tokens" or words.endswith(next_step)
+
     async def test_a_limit_that_cannot_hold_is_said(self):
         room = Room(Script(WHOLE), per_answer("1"), run=SpendLimit(Decimal(1), "--max-cost"), model=UNPRICED)
         assert [warning.partition(";")[0] for warning in room.answer.warnings] == [
@@ -342,6 +363,108 @@ class TestSharedLimits:
         assert budgets.raise_for_now("month") is None
 
 
+class TestBilledOn:
+    """Answers whose bill a stop may not end."""
+
+    STOPS = replace(MODEL, stops_billing="yes")
+
+    async def test_one_alone_gets_all_that_is_left_and_is_asked_for_no_more_than_it_holds(self):
+        purse = Purse(Decimal("0.001"))
+        room = Room(Script(ENDLESS, hangs=True), Caps(daily_usd=Decimal(5)), purse)
+        answer = await room.complete()
+        assert room.asked_for == (purse.left_usd - INPUT_USD) // Decimal("0.000002")
+        assert said(answer).startswith("stopped by budget.daily_usd")
+        assert len(purse.claims) == 2, "asked again only at its end"
+        assert answer.billed_at_most is None or answer.billed_at_most <= purse.left_usd
+
+    async def test_those_that_ask_at_once_share_what_is_left(self):
+        purse = Purse(Decimal("0.001"))
+        room = Room(Script((TextDelta("x"),), hangs=True), Caps(daily_usd=Decimal(5)), purse)
+        all_sent = asyncio.Event()
+        room.script.before = lambda: all_sent.set() if len(room.script.requests) == 3 else None
+        tasks = [asyncio.create_task(room.complete(each)) for each in (room.answer, room.another(), room.another())]
+        await asyncio.wait_for(all_sent.wait(), 5)
+        await asyncio.sleep(0)
+        assert [(claim.whole, claim.among) for claim in purse.claims] == [(True, 3), (True, 2), (True, 1)]
+        third = (purse.left_usd - INPUT_USD) / 3 / Decimal("0.000002")
+        assert abs(int(str(room.script.requests[0].params["max_tokens"])) - third) <= 1
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        assert room.answer.billed_at_most == purse.claims[0].share_of(purse.left_usd)
+        assert room.budgets.asking == set()
+
+    async def test_it_sets_aside_all_that_the_user_asked_for_and_no_more_than_another_limit_leaves(self):
+        for cap, tokens in (("1", 3000), ("0.001", 489)):
+            purse = Purse(Decimal(1))
+            caps = Caps(per_answer_usd=Decimal(cap), daily_usd=Decimal(5))
+            room = Room(Script(WHOLE), caps, purse, params={"max_tokens": 3000})
+            await room.complete()
+            assert (room.asked_for, purse.claims[0].slice_usd) == (tokens, tokens * Decimal("0.000002"))
+
+    async def test_where_a_stop_ends_the_bill_it_comes_back_for_more(self):
+        purse = Purse(Decimal("0.001"))
+        room = Room(Script(WHOLE), Caps(daily_usd=Decimal(5)), purse, model=self.STOPS)
+        await room.complete()
+        assert (purse.claims[0].whole, room.asked_for) == (False, 489)
+
+    async def test_a_retry_is_asked_for_no_more_than_is_left_after_the_lost_one(self):
+        purse = Purse(Decimal("0.001"))
+
+        def spent() -> None:
+            purse.left_usd -= INPUT_USD
+
+        room = Room(Script((ResponseStarted(), LOST, *WHOLE), before=spent), Caps(daily_usd=Decimal(5)), purse)
+        assert (await room.complete()).finish_reason == "stop"
+        assert (room.asked_for, room.answer.clamped_to, room.answer.params) == (478, 478, {})
+
+    async def test_a_dialect_that_asks_for_a_length_by_itself_is_told_of_every_smaller_room(self):
+        class Demanding(Script):
+            def length_unasked(self, request: object) -> int:
+                return 8192
+
+        for left, tokens in (("0.010022", 5000), ("1", None)):
+            purse = Purse(Decimal(left))
+            room = Room(Demanding(WHOLE), Caps(daily_usd=Decimal(5)), purse)
+            await room.complete()
+            assert (room.asked_for, purse.claims[0].slice_usd) == (tokens, 8192 * Decimal("0.000002"))
+
+    @pytest.mark.parametrize(
+        ("then", "at_most"),
+        [
+            (ProviderError("timeout", "silent", request_sent=True), "0.000222"),
+            (ProviderError("stream", "the connection broke", request_sent=True), None),
+        ],
+    )
+    async def test_an_error_counts_in_full_only_where_it_was_us_who_hung_up(self, then, at_most):
+        room = Room(Script((TextDelta("x" * 10),), then=then), params={"max_tokens": 100})
+        answer = await room.complete()
+        assert answer.finish_reason == "error"
+        assert answer.billed_at_most == (None if at_most is None else Decimal(at_most))
+
+
+class TestDearReasoning:
+    DEAR = replace(MODEL, price=Price(Decimal(1), Decimal(2), reasoning_per_mtok=Decimal(20)))
+
+    async def test_reasoning_with_a_price_of_its_own_is_watched_at_that_price(self):
+        script = Script((ReasoningDelta("xxxxx"),) * 1000, hangs=True)
+        answer = await Room(script, per_answer("0.001"), model=self.DEAR).complete()
+        said(answer)
+        assert Decimal("0.001") <= cost(answer) <= Decimal("0.0011")
+        assert (answer.usage.usage.reasoning_tokens, answer.cost.quality) == (None, "estimated")
+        assert answer.billed_at_most is None or answer.billed_at_most >= cost(answer)
+
+    async def test_what_the_server_reports_of_it_counts_instead(self):
+        whole = (
+            ReasoningDelta("x" * 50),
+            TextDelta("ok"),
+            Finished("stop"),
+            UsageUpdate(Usage(10, 30, None, None, 20)),
+        )
+        answer = await Room(Script(whole), model=self.DEAR).complete()
+        assert (cost(answer), answer.cost.quality) == (Decimal("0.00043"), "reported")
+
+
 class TestRaising:
     async def test_a_limit_that_ended_an_answer_is_raised_and_the_answer_goes_on(self):
         room = Room(Script(ENDLESS, hangs=True), per_answer("0.0001"))
@@ -374,6 +497,60 @@ class TestRaising:
         assert len((await room.complete(room.another())).text) == 200
 
 
+class Standing(Purse):
+    """A ledger whose limits stand as the test says, by their scope."""
+
+    def __init__(self, **spent: str) -> None:
+        super().__init__(ZERO)
+        self.spent = {scope: Decimal(usd) for scope, usd in spent.items()}
+
+    def balances(self, spans: Sequence[Span]) -> tuple[Balance, ...]:
+        return tuple(Balance(span, self.spent[span.scope], self.spent[span.scope]) for span in spans)
+
+
+class TestRaisingEnough:
+    async def refused(self, caps: Caps) -> Completion:
+        return await Room(Script(WHOLE), caps, Purse(ZERO)).complete()
+
+    async def test_one_press_is_enough_however_far_a_limit_was_passed(self):
+        caps = Caps(daily_usd=Decimal("0.0002"))
+        budgets = Budgets(caps, Standing(day="0.01"))
+        assert (words := budgets.raise_for(await self.refused(caps), "c", NOON)) is not None
+        assert words.startswith("budget.daily_usd = $0.0")
+        (day,) = budgets.balances("c", NOON)
+        assert day.left_usd >= INPUT_USD + LEAST_TOKENS * Decimal("0.000002")
+        assert budgets.raise_for(await self.refused(caps), "c", NOON) is None, "nothing stands in the way any more"
+
+    async def test_every_limit_that_stands_in_the_way_is_raised_and_no_other(self):
+        caps = Caps(Decimal(1), Decimal(1), daily_usd=Decimal("0.0002"), monthly_usd=Decimal("0.0003"))
+        budgets = Budgets(caps, Standing(chat="0.5", day="0.0002", month="0.00029"))
+        words = budgets.raise_for(await self.refused(caps), "c", NOON)
+        assert words is not None
+        assert [name.partition(" = ")[0] for name in words.split(" and ")] == ["budget.daily_usd", "budget.monthly_usd"]
+        assert budgets.cap("answer") == budgets.cap("chat") == Decimal(1)
+
+    async def test_a_limit_that_began_anew_needs_no_raising(self):
+        caps = Caps(daily_usd=Decimal("0.01"))
+        budgets = Budgets(caps, Standing(day="0"))
+        refused = await self.refused(caps)
+        assert budgets.raise_for(refused, "c", NOON) is None
+        assert budgets.can_raise(refused) == "day"
+
+    async def test_a_limit_of_one_answer_takes_the_whole_prompt(self):
+        caps = per_answer("0.000001")
+        room = Room(Script(WHOLE), caps)
+        assert room.budgets.raise_for(await room.complete(), "c", NOON) is not None
+        assert (await room.complete(room.another())).finish_reason == "stop"
+
+    async def test_a_limit_of_nothing_forbids_whatever_stands_beside_it(self):
+        caps = Caps(daily_usd=Decimal("0.0002"), monthly_usd=ZERO)
+        budgets = Budgets(caps, Standing(day="0.0002", month="0"))
+        refused = await self.refused(caps)
+        assert budgets.can_raise(refused) is None
+        assert budgets.raise_for(refused, "c", NOON) is None
+        assert budgets.cap("day") == Decimal("0.0002")
+
+
 class TestStopped:
     @pytest.mark.parametrize(("stops", "at_most"), [("yes", None), ("no", "0.000222"), ("unknown", "0.000222")])
     async def test_it_counts_in_full_where_the_bill_may_not_stop(self, stops, at_most):
@@ -394,10 +571,10 @@ class TestStopped:
 usd = st.decimals(0, 10, places=6)
 
 
-@given(usd, usd, usd, usd)
-def test_a_share_is_within_what_is_left_and_covers_what_was_used(left, used, least, part):
+@given(usd, usd, usd, usd, st.booleans(), st.integers(1, 5))
+def test_a_share_is_within_what_is_left_and_covers_what_was_used(left, used, least, part, whole, among):
     now = datetime(2026, 1, 1, tzinfo=UTC)
-    got = Claim("c", "chat", now, (), used, least, part).share_of(left)
+    got = Claim("c", "chat", now, (), used, least, part, whole, among).share_of(left)
     if got is None:
         assert left <= used or left < used + least
     else:

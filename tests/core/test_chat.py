@@ -14,7 +14,17 @@ from tui_chat.core.chat import Chat
 from tui_chat.core.completion import Completion, State
 from tui_chat.core.conversation import Conversation, Turn
 from tui_chat.core.errors import ConfigurationError, ProviderError, StorageError
-from tui_chat.core.events import Finished, ReasoningDelta, ResponseStarted, StreamEvent, TextDelta, UsageUpdate, Waiting
+from tui_chat.core.events import (
+    Dequeued,
+    Finished,
+    Queued,
+    ReasoningDelta,
+    ResponseStarted,
+    StreamEvent,
+    TextDelta,
+    UsageUpdate,
+    Waiting,
+)
 from tui_chat.core.message import BlobPart
 from tui_chat.core.model import Model
 from tui_chat.core.pricing import NOTHING, cost_of
@@ -182,6 +192,31 @@ class TestAnswering:
         await room.cancel_when(room.store.partial_came)
         assert room.store.log == ["open charge", "charge"]
         assert room.store.partials == []
+
+    async def test_the_charge_is_open_before_the_request_leaves(self):
+        room = Room(Script(WHOLE))
+        room.script.before = lambda: sent.extend(room.store.opened)
+        sent: list[object] = []
+        await room.complete()
+        assert sent == [(room.conversation.id, 1, Decimal("0.000022"))]
+
+    async def test_what_waits_in_a_queue_owes_nothing_until_it_leaves_it(self):
+        queued = Queued(1.0, 0, "it has room")
+        room = Room(Script((queued, queued, Dequeued(), *WHOLE)))
+        await room.complete()
+        assert [usd for _, _, usd in room.store.opened] == [Decimal("0.000022"), 0, Decimal("0.000022")]
+
+    async def test_a_retry_has_an_open_charge_from_when_it_is_sent(self):
+        room = Room(Script((Waiting("overloaded", "busy", 0.0, 2, 3),), hangs=True))
+        await room.cancel_when(room.script.hanging)
+        assert room.store.opened == [(room.conversation.id, n, Decimal("0.000022")) for n in (1, 2)]
+
+    async def test_an_answer_that_is_not_kept_counts_in_its_chat_where_that_is(self):
+        for stored in (True, False):
+            room = Room(Script(WHOLE), keep_text=False)
+            room.conversation.stored = stored
+            await room.complete()
+            assert [chat for chat, _, _ in room.store.opened] == [room.conversation.id if stored else None]
 
     async def test_a_flood_is_counted_in_slices_between_which_the_loop_lives(self, monkeypatch):
         monkeypatch.setattr(chat_module, "COUNTED_AT_ONCE", 10)

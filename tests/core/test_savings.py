@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from tests.core.doubles import MODEL, NOON
 from tui_chat.core.completion import Completion
 from tui_chat.core.pricing import Price, Tier
-from tui_chat.core.savings import Saved, saved_by_stopping
+from tui_chat.core.savings import Saved, billed_in_full, saved_by_stopping
 from tui_chat.core.usage import CountedUsage, Usage
 
 PRICE = Price(Decimal(1), Decimal(10), source="config")
@@ -50,6 +50,13 @@ def test_without_a_price_in_dollars_there_is_none(price):
 def test_the_price_is_that_of_the_prompts_tier():
     dear = replace(PRICE, tiers=(Tier(500, Decimal(2), Decimal(20)),))
     assert saved(None, 500, dear) == Saved(Decimal("0.006"), None)
+
+
+def test_what_is_still_to_come_is_billed_at_the_dearer_of_answer_and_reasoning():
+    dear = replace(PRICE, reasoning_per_mtok=Decimal(100))
+    assert billed_in_full(STOPPED, PRICE, NOON, 300) == Decimal("0.004")
+    assert billed_in_full(STOPPED, dear, NOON, 300) == Decimal("0.013")
+    assert billed_in_full(STOPPED, dear, NOON, 200) is None
 
 
 @given(st.integers(0, 10**6) | st.none(), st.integers(0, 10**6) | st.none())

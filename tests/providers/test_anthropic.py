@@ -328,13 +328,32 @@ class TestRequest:
 
 
 class TestThinking:
-    def test_a_budget_raises_the_limit_and_drives_out_the_sampling_parameters(self):
-        body = build(HI, model=BUDGETED, reasoning_effort="high", temperature=0.5, top_p=0.9, max_tokens=100)
+    def test_a_budget_raises_the_limit_of_the_dialect_and_drives_out_the_sampling_parameters(self):
+        body = build(HI, model=BUDGETED, reasoning_effort="high", temperature=0.5, top_p=0.9)
         assert body["thinking"] == {"type": "enabled", "budget_tokens": 16384}
-        assert body["max_tokens"] == 16384 + 1024
+        assert body["max_tokens"] == 16384 + 8192
         assert not {"temperature", "top_p", "reasoning_effort"} & body.keys()
         assert build(HI, model=BUDGETED, reasoning_effort="low")["max_tokens"] == 8192 + 2048
         assert build(HI, model=BUDGETED, reasoning_effort="low", max_tokens=9000)["max_tokens"] == 9000
+
+    @pytest.mark.parametrize(("longest", "budget"), [(2048, 1024), (5000, 3976), (17408, 16384), (20000, 16384)])
+    def test_a_budget_shrinks_to_what_the_longest_answer_leaves(self, longest: int, budget: int):
+        for how in ({"reasoning_effort": "high"}, {"thinking": {"type": "enabled", "budget_tokens": 16384}}):
+            body = build(HI, model=BUDGETED, max_tokens=longest, **how)
+            assert (body["max_tokens"], body["thinking"]["budget_tokens"]) == (longest, budget)
+
+    @pytest.mark.parametrize("name", ["reasoning_effort", "thinking"])
+    def test_thinking_for_which_there_is_no_room_is_left_out_and_told(self, name: str):
+        how: dict[str, Any] = {"reasoning_effort": "high", "thinking": {"type": "enabled", "budget_tokens": 9000}}
+        asked = request(HI, model=BUDGETED, max_tokens=2047, temperature=0.5, **{name: how[name]})
+        built = WIRE.build(asked, None)
+        body = json.loads(built.body)
+        assert (body["max_tokens"], body["temperature"], "thinking" in body) == (2047, 0.5, False)
+        assert built.left_out == (f"{name} is not sent: 2047 tokens are too few to think and to answer",)
+
+    def test_the_longest_answer_that_the_dialect_asks_for_by_itself_is_known(self):
+        assert WIRE.length_unasked(request(HI, model=OLD)) == 4096
+        assert WIRE.length_unasked(request(HI, model=BUDGETED, reasoning_effort="high")) == 16384 + 8192
 
     @pytest.mark.parametrize(
         ("model", "effort", "told"),

@@ -282,6 +282,8 @@ def test_two_providers_with_the_same_key_and_address_share_the_stricter_limit():
     [
         ({}, 7, Need(7, OUTPUT_GUESS)),
         ({"max_tokens": 50}, 7, Need(7, 50)),
+        ({"max_completion_tokens": 9000}, 7, Need(7, 9000)),
+        ({"max_output_tokens": 9000}, 7, Need(7, 9000)),
         ({"max_tokens": True}, None, Need(5, OUTPUT_GUESS)),
         ({"max_tokens": "x"}, 0, Need(0, OUTPUT_GUESS)),
     ],

@@ -4,7 +4,7 @@ from dataclasses import replace
 from datetime import timedelta, timezone
 from decimal import Decimal
 
-from tests.store.made import MODEL, NOON, answer, chat_named, finish, opened, said, stream, turn_in
+from tests.store.made import MODEL, NOON, Letters, answer, chat_named, finish, opened, said, stream, turn_in
 from tui_chat.core.calibration import KEPT, Sample
 from tui_chat.core.completion import Completion
 from tui_chat.core.errors import ProviderError
@@ -156,6 +156,7 @@ def test_a_failed_attempt_keeps_a_charge_of_its_own(store, path):
     (completion,) = turn.completions
     store.start_turn(chat, turn)
     stream(completion, "")
+    completion.clamped_to = 50
     store.save_partial(completion, "", "")
     store.settle_attempt(completion, chat.id, owed=True)
     completion.apply(Waiting("connection", "reset", 0.0, 2, 3, request_sent=True), 0.3)
@@ -163,6 +164,7 @@ def test_a_failed_attempt_keeps_a_charge_of_its_own(store, path):
     store.save_completion(chat.id, completion).result()
     found = [(c["attempt"], c["state"], c["finish_reason"], c["usage_source"]) for c in charges(path)]
     assert found == [(1, "settled", "error", "partial"), (2, "settled", "stop", "reported")]
+    assert charges(path)[0]["upper_usd"] is None, "the server broke off"
     assert store.spent_in(chat.id).answers == 2
 
 
@@ -179,8 +181,20 @@ def test_an_attempt_that_was_answered_and_then_refused_costs_nothing(store, path
     refused.sent = False
     refused.end(1.0, "error", ProviderError("overloaded", "busy"))
     store.save_completion(chat.id, refused).result()
-    assert [(c["state"], c["cost_usd"]) for c in charges(path)] == [("settled", "0")] * 2
+    assert charges(path) == []
     assert store.spent_in(chat.id).usd == 0
+
+
+def test_a_request_that_leaves_is_charged_and_one_that_does_not_leave_after_all_is_not(store, path):
+    completion = answer("no turn")
+    completion.start(0.0, Letters(), 1_000_000)
+    completion.sent = True
+    store.open_charge(completion, "chat").result()
+    (charge,) = charges(path)
+    assert (charge["state"], charge["cost_usd"], charge["conversation_id"]) == ("open", "0.27", "chat")
+    completion.sent = False
+    store.open_charge(completion, "chat").result()
+    assert charges(path) == []
 
 
 def test_samples_of_each_model_are_kept_the_last_ones_of_each_kind(store, path):

@@ -22,7 +22,7 @@ from tui_chat.core.conversation import Conversation
 from tui_chat.core.events import Waiting
 from tui_chat.core.pricing import Price
 from tui_chat.core.usage import Usage
-from tui_chat.store import database, reservations
+from tui_chat.store import database, recovery, reservations
 from tui_chat.store.conversations import SQLiteStore
 from tui_chat.store.migrations import MIGRATIONS, migrate
 
@@ -296,6 +296,35 @@ def test_one_that_lives_takes_what_a_dead_one_held(path):
         assert history.reserve(claim(running(history, chat), chat, span("1"), least="0.01")).result().held_usd
         assert reserved(path) == 1
         history.close()
+
+
+def test_the_death_of_another_does_not_settle_an_answer_without_text_that_money_is_set_aside_for(store, path):
+    chat, day = chat_named(), span("1")
+    completion = answer("no turn", CENT)
+    store.reserve(claim(completion, chat, day)).result()
+    stream(completion, "xx")
+    store.save_charge(completion).result()
+    with closing(database.connect(path, "mode=rw")) as connection:
+        recovery.end_answers_of(connection, "another")
+    assert list(store.open_charges()) == [completion.id]
+    assert only(store.balances((day,))).held_usd == Decimal("0.14")
+
+
+def test_what_was_granted_once_is_not_taken_back_by_asking_for_more(store):
+    chat, day = chat_named(), span("1")
+    completion = running(store, chat)
+    first = store.reserve(claim(completion, chat, day, part="0.5")).result()
+    got = store.reserve(claim(completion, chat, day, used="0.01", least="0", part="0.01")).result()
+    assert first.held_usd == got.held_usd == Decimal("0.16")
+
+
+def test_answers_that_may_be_billed_to_their_end_share_what_is_left_evenly(store):
+    chat, day = chat_named(), span("1")
+    held = []
+    for among in (4, 3, 2, 1):
+        whole = replace(claim(running(store, chat), chat, day, least="0.01"), whole=True, among=among)
+        held.append(store.reserve(whole).result().held_usd)
+    assert held == [Decimal("0.25")] * 4
 
 
 CAP, SLICE, LEAST = Decimal(2), Decimal("0.3"), Decimal("0.05")

@@ -1,8 +1,11 @@
 """Limits on money as the screen shows them: beside the totals, as full as what runs makes them, loud only when near."""
 
+import time
 from datetime import UTC, datetime
 from decimal import Decimal
 from threading import Event
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from textual.app import App
@@ -10,6 +13,7 @@ from textual.app import App
 from tests.loopback import DONE, Head, Stall, WaitFor, chat_chunk, chat_stream, chat_usage, seen
 from tui_chat.core.caps import Balance, Level, Scope, Span
 from tui_chat.core.format import Spent
+from tui_chat.ui.accounts import Accounts
 from tui_chat.ui.theme import ASCII, UNICODE
 from tui_chat.ui.widgets.sidebar import Spending, spending_lines
 
@@ -153,6 +157,72 @@ async def test_a_prompt_that_a_spent_day_refuses_is_sent_when_the_limit_is_raise
         await driver.press("ctrl+t", "B")
         await driver.until(lambda: driver.idle and driver.shows("second"))
         assert len(program.server.requests) == 2
+
+
+# days
+
+
+class Ledger:
+    """Accounts at a time that the test sets, over a ledger that says what it is asked."""
+
+    def __init__(self, now: datetime) -> None:
+        self.at = now
+        self.asked: list[datetime] = []
+        self.reads = 0
+        services: Any = SimpleNamespace(clock=self, store=self, chat=SimpleNamespace(budgets=self))
+        session: Any = SimpleNamespace(conversation=SimpleNamespace(id="c", stored=False))
+        self.accounts = Accounts(services, UNICODE)
+        self.accounts.read(session)
+
+    def now(self) -> datetime:
+        return self.at
+
+    def open_charges(self) -> dict[str, Decimal]:
+        return {}
+
+    def spent_since(self, since: datetime) -> Spent:
+        self.asked.append(since)
+        return Spent()
+
+    def balances(self, _conversation_id: str, now: datetime) -> tuple[Balance, ...]:
+        self.reads += 1
+        assert now == self.at
+        return ()
+
+
+@pytest.fixture
+def berlin(monkeypatch):
+    monkeypatch.setenv("TZ", "Europe/Berlin")
+    time.tzset()
+    yield
+    monkeypatch.undo()
+    time.tzset()
+
+
+@pytest.mark.parametrize(
+    ("noon", "day"),
+    [
+        (datetime(2026, 3, 29, 10, tzinfo=UTC), datetime(2026, 3, 28, 23, tzinfo=UTC)),
+        (datetime(2026, 10, 25, 11, tzinfo=UTC), datetime(2026, 10, 24, 22, tzinfo=UTC)),
+    ],
+)
+def test_today_begins_at_midnight_on_the_days_when_clocks_change_too(berlin, noon, day):
+    ledger = Ledger(noon)
+    assert ledger.asked[0] == day
+    assert ledger.asked[1].astimezone().strftime("%d %H:%M") == "01 00:00"
+
+
+def test_after_midnight_the_totals_of_the_new_day_are_read_once(berlin):
+    ledger = Ledger(datetime(2026, 11, 21, 22, 59, tzinfo=UTC))
+    assert ledger.accounts.day_ends_in_s == 60
+    for _ in range(3):
+        ledger.accounts.today([]), ledger.accounts.caps([])
+    assert ledger.reads == 1, "nothing is read while the day lasts"
+    ledger.at = datetime(2026, 11, 21, 23, 0, tzinfo=UTC)
+    for _ in range(3):
+        ledger.accounts.caps([]), ledger.accounts.today([]), ledger.accounts.nearest_cap([], [])
+    assert ledger.reads == 2
+    assert ledger.asked[-2:] == [datetime(2026, 11, 21, 23, tzinfo=UTC), datetime(2026, 10, 31, 23, tzinfo=UTC)]
 
 
 class Foot(App[None]):

@@ -18,6 +18,8 @@ from tui_chat.core.errors import ConfigurationError
 Run = Callable[[], int]
 _MOST_DAYS = 100_000
 _MOST_REQUESTS = 256
+_MOST_USD = 10**12
+"""As for the amounts in config.toml."""
 
 
 class _Parser(argparse.ArgumentParser):
@@ -155,6 +157,8 @@ def _usd(text: str) -> Decimal:
         value = Decimal("NaN")
     if not value.is_finite() or value < 0:
         raise argparse.ArgumentTypeError(f"{text!r} is no amount in USD, such as 0.05")
+    if value > _MOST_USD:
+        raise argparse.ArgumentTypeError(f"{text!r} is more than {_MOST_USD:,} USD")
     return value
 
 

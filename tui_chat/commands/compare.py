@@ -12,7 +12,7 @@ import os
 import sys
 import time
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import aclosing, contextmanager, suppress
 from decimal import Decimal
 from pathlib import Path
@@ -26,8 +26,19 @@ from tui_chat.commands.history import History, open_history
 from tui_chat.commands.output import Stdout, say, write_text
 from tui_chat.commands.signals import call_on_signals, raise_on_signals
 from tui_chat.commands.text_tables import draws, terminal_width
-from tui_chat.core.batch import HOPELESS, TAG, Batch, Progress, answers_well, read_prompts, run_key
-from tui_chat.core.budget import SpendLimit
+from tui_chat.core.batch import (
+    HOPELESS,
+    TAG,
+    Batch,
+    Progress,
+    Prompt,
+    answers_well,
+    is_play,
+    read_prompts,
+    run_key,
+)
+from tui_chat.core.budget import NAMES, SpendLimit, all_of, costs, scope_of, usd_of
+from tui_chat.core.caps import LEAST_TOKENS
 from tui_chat.core.chat import Chat
 from tui_chat.core.completion import Completion
 from tui_chat.core.conversation import Conversation, Turn
@@ -49,6 +60,7 @@ _FRAME_S = 0.1
 _FLUSH_S = 10.0
 _ENDINGS: dict[str, Form] = {".json": "json", ".csv": "csv", ".md": "markdown"}
 _MOST_WARNINGS = 10
+_NO_END = Decimal("Infinity")
 
 
 @record
@@ -243,6 +255,12 @@ class _Run:
         self._over_budget = False
         self._limited: BudgetError | None = None
         """What a limit said that the rest of the run would meet too."""
+        self._most = batch.size
+        """How many that cost something run at once: fewer where what runs holds all that is left of a limit."""
+        self._an_end = asyncio.Event()
+        """Wakes those that wait for one of them to end."""
+        self._ended = 0
+        """Answers that cost something, were sent, and have ended."""
         self._trouble: str | None = None
         """Why the history cannot be written; then nothing more is asked."""
         self._stop_code = 0
@@ -283,14 +301,26 @@ class _Run:
         if self._limit is None:
             return
         for completion in self._batch.completions():
-            if self._limit.reached(completion):
-                self._end(over_budget=True)
+            self._limit.reached(completion)
+        if self._limit.left_usd <= 0:
+            for model in self._batch.models:
+                if costs(model):
+                    self._end_queue(model, BudgetError(self._limit.reason(), "run"))
 
-    def _end(self, *, over_budget: bool = False) -> None:
+    def _end_queue(self, model: Model, limit: BudgetError) -> None:
+        """Ask nothing more of a model, for a limit leaves nothing for it."""
+        if queue := self._queues[model.name]:
+            self._over_budget = True
+            self._limited = self._limited or limit
+            self._batch.limited[model.name] = limit
+            queue.clear()
+            self._an_end.set()
+
+    def _end(self) -> None:
         """Ask nothing more; what runs goes on to its end."""
-        self._over_budget = self._over_budget or (over_budget and any(self._queues.values()))
         for queue in self._queues.values():
             queue.clear()
+        self._an_end.set()
 
     def _stop(self, code: int) -> None:
         self._stop_code = self._stop_code or code
@@ -302,26 +332,37 @@ class _Run:
         """Ask one model, prompt after prompt; several of these share the model's queue."""
         queue = self._queues[model.name]
         while queue:
+            while queue and self._is_full(model):
+                self._an_end.clear()
+                await self._an_end.wait()
             async with _Slot(self._slots) as slot:
-                if not queue:
-                    return
-                turn, completion = self._ask(chat, queue.popleft(), model)
+                if not queue or self._is_full(model):
+                    continue
+                at, before = queue.popleft(), self._ended
+                turn, completion = self._ask(chat, at, model)
                 self._progress.start(completion)
                 try:
                     if await self._is_on_disk(turn):
                         await chat.complete(self._conversation, turn, completion, _lets_others_go_on(slot, completion))
                 finally:
                     self._take(completion)
+            if isinstance(completion.error, BudgetError) and completion.error.shared:
+                await self._weigh(chat, at, completion, completion.error, before)
 
     def _ask(self, chat: Chat, at: int, model: Model) -> tuple[Turn, Completion]:
         """Return a pending answer and its turn. Turns come into being in the order of the file: nothing is awaited."""
-        prompt, conversation = self._batch.prompts[at], self._conversation
-        conversation.system_prompt = self._system if prompt.system is None else prompt.system or None
+        prompt, conversation = self._address(at), self._conversation
         self._last = turn = self._batch.turns[at]
         if turn is not None:
             return turn, chat.again(conversation, [], turn, model)
         self._last = turn = self._batch.turns[at] = chat.start_turn(conversation, [], prompt.text, [model])
         return turn, turn.completions[0]
+
+    def _address(self, at: int) -> Prompt:
+        """Return a prompt, the conversation speaking with its system prompt from now on."""
+        prompt = self._batch.prompts[at]
+        self._conversation.system_prompt = self._system if prompt.system is None else prompt.system or None
+        return prompt
 
     async def _is_on_disk(self, turn: Turn) -> bool:
         """Wait for the disk: an answer that cannot be kept would be paid for again."""
@@ -340,6 +381,8 @@ class _Run:
     def _take(self, completion: Completion) -> None:
         """Judge an answer that ended, also when a stop ended it."""
         self._progress.end(completion)
+        self._ended += costs(completion.model) and not _was_refused(completion)
+        self._an_end.set()
         if completion.running:
             return
         error = completion.error
@@ -348,12 +391,65 @@ class _Run:
             self._batch.hopeless[completion.model.name] = error
             self._progress.failed += len(queue)
             queue.clear()
-        if isinstance(error, BudgetError) and error.shared:
-            self._end()
-            self._over_budget = True
-            self._limited = self._limited or error
         if self._history.failure is not None:
             self._give_up(self._history.failure)
+
+    @property
+    def _spending(self) -> int:
+        """How many run that cost something, and so hold a part of what is left."""
+        return sum(costs(each.model) for each in self._progress.running.values())
+
+    def _is_full(self, model: Model) -> bool:
+        return costs(model) and self._spending >= self._most
+
+    async def _weigh(self, chat: Chat, at: int, completion: Completion, limit: BudgetError, before: int) -> None:
+        """Go on after a limit cut or refused an answer: with what still fits, once what runs gives back what it holds.
+
+        `before` is how many had ended when it was asked.
+        """
+        await self._flush()  # what ended holds nothing any more
+        try:
+            if self._comes_back(chat, at, completion, limit, before):
+                return
+            self._over_budget = self._over_budget or not _was_refused(completion)
+            self._limited = self._limited or limit
+            for each in filter(costs, self._batch.models):
+                now, later = self._room(chat, each)
+                queue = self._queues[each.name]
+                if queue and (later if self._spending else now) < self._need(chat, each, queue):
+                    self._end_queue(each, limit)
+        except StorageError as failed:
+            self._give_up(failed.message)
+
+    def _comes_back(self, chat: Chat, at: int, completion: Completion, limit: BudgetError, before: int) -> bool:
+        """Put a refused prompt back where there may be room for it later; say whether that was done."""
+        model = completion.model
+        given_up = self._trouble is not None or model.name in self._batch.hopeless or model.name in self._batch.limited
+        if given_up or limit.scope == "run" or not _was_refused(completion):
+            return False
+        _, later = self._room(chat, model)
+        if self._need(chat, model, [at]) > later or (self._ended == before and not self._spending):
+            return False
+        # one less each time: of those that run some may yet be refused too
+        self._most = max(1, min(self._most - 1, self._spending))
+        self._queues[model.name].appendleft(at)
+        self._progress.put_back()
+        return True
+
+    def _room(self, chat: Chat, model: Model) -> tuple[Decimal, Decimal]:
+        """Return what the limits leave for a model now, and when all that runs gives back what it holds."""
+        now = later = _NO_END if self._limit is None else self._limit.left_usd
+        shared = () if is_play(model) else chat.budgets.balances(self._conversation.id, self._ground.clock.now())
+        for each in shared:
+            now, later = min(now, each.left_usd), min(later, each.left_usd + each.held_usd)
+        return now, later
+
+    def _need(self, chat: Chat, model: Model, queue: Iterable[int]) -> Decimal:
+        """Return what the shortest of some prompts and the least answer to it cost."""
+        shortest = min(queue, key=lambda at: len(self._batch.prompts[at].text))
+        prompt = self._address(shortest)
+        tokens, _ = chat.estimate(self._conversation, [], prompt.text, model)
+        return usd_of(model, tokens, LEAST_TOKENS, self._ground.clock.now())
 
     async def _flush(self) -> None:
         """Wait until everything is on disk, by waiting for one more write."""
@@ -421,7 +517,23 @@ class _Run:
             why = error.message if error is not None else "it was not asked"
             say(f"error: {model.name}: {many}: {why}")
         if self._progress.done < self._batch.size and not self._options.from_stdin and not self._options.quiet:
-            say("run the same command again to ask only those that failed")
+            say(f"{self._to_raise()}run the same command again to ask only those that failed")
+
+    def _to_raise(self) -> str:
+        """Return what is to be done before those that failed are asked again; empty where nothing is."""
+        batch = self._batch
+        results = [batch.result(at, model) for model in batch.models for at in range(len(batch.prompts))]
+        scopes = dict.fromkeys(scope_of(found) for found in results if found is not None)
+        names = ["--max-cost" if scope == "run" else NAMES[scope] for scope in scopes if scope not in (None, "price")]
+        steps = [f"raise {all_of(names)}"] if names else []
+        steps += ["set the prices that are missing"] if "price" in scopes else []
+        return f"{' and '.join(steps)}, then " if steps else ""
+
+
+def _was_refused(completion: Completion) -> bool:
+    """Say whether a limit kept an answer from being sent at all."""
+    refused = isinstance(completion.error, BudgetError) and completion.finish_reason == "budget"
+    return refused and completion.attempts == 1 and not completion.sent
 
 
 def _is_new(completion: Completion) -> bool:

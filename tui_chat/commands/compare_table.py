@@ -10,7 +10,7 @@ from decimal import Decimal
 from tui_chat.commands.answers import Answer
 from tui_chat.commands.text_tables import cells, exact, formula_safe
 from tui_chat.core import format as fmt
-from tui_chat.core.batch import Batch, Figures, Progress, Prompt, ratios, spending
+from tui_chat.core.batch import Batch, Figures, Progress, Prompt, is_play, ratios, spending
 from tui_chat.core.errors import ChatError
 from tui_chat.core.model import Model
 from tui_chat.core.pricing import NOTHING
@@ -27,7 +27,7 @@ _DROPPED = ("reasoning", "total time", "in", "tok/s", "first token", "out")
 """Columns that go when a terminal is too narrow, the first one first."""
 _CSV_COLUMNS = (
     "model", "answers", "failed", "input_tokens", "output_tokens", "reasoning_tokens", "first_token_s", "total_s",
-    "tokens_per_s", "cost_usd", "cost_known", "cost_per_answer_usd", "ratio",
+    "tokens_per_s", "cost_usd", "cost_known", "cost_per_answer_usd", "ratio", "play",
 )  # fmt: skip
 _NARROWEST_NAME = 12
 _BAR = 16
@@ -73,6 +73,7 @@ def _model_record(row: Figures) -> Json:
         "tokens_per_s": _rounded(row.tokens_per_s),
         "cost_usd": None if row.cost_usd is None else float(row.cost_usd),
         "cost_known": row.spent.cost_known,
+        "play": row.play,
     }
 
 
@@ -83,7 +84,8 @@ def _prompt_record(batch: Batch, at: int, prompt: Prompt) -> Json:
 def _answer_record(batch: Batch, at: int, model: Model) -> Json:
     completion = batch.result(at, model)
     if completion is None:
-        refused = batch.hopeless.get(model.name) or ChatError("cancelled", "it was not asked; run it again to ask")
+        why = batch.hopeless.get(model.name) or batch.limited.get(model.name)
+        refused = why or ChatError("cancelled", "it was not asked; run it again to ask")
         return {
             "model": model.name,
             "message_id": None,
@@ -91,6 +93,7 @@ def _answer_record(batch: Batch, at: int, model: Model) -> Json:
             "finish_reason": None,
             "usage": usage_record(NO_USAGE),
             "cost_usd": usd_record(NOTHING),
+            "play": is_play(model),
             "timings": {"first_token_s": None, "total_s": None},
             "error": error_record(refused),
         }
@@ -101,6 +104,7 @@ def _answer_record(batch: Batch, at: int, model: Model) -> Json:
         "finish_reason": completion.finish_reason,
         "usage": usage_record(completion.usage),
         "cost_usd": usd_record(completion.cost),
+        "play": is_play(model),
         "timings": timings_record(completion),
         "error": error_record(Answer(model.name, completion).error),
     }
@@ -127,6 +131,7 @@ def csv_text(outcome: Outcome) -> str:
                 "true" if row.spent.cost_known else "false",
                 exact(row.per_answer_usd),
                 _ratio_text(ratio),
+                "true" if row.play else "false",
             ]
         )
     return out.getvalue()

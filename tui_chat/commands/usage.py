@@ -14,6 +14,7 @@ from tui_chat.commands.output import say, write_text
 from tui_chat.commands.text_tables import cells, draws, exact, fitted, formula_safe, terminal_width
 from tui_chat.core.budget_words import standing as standing_of
 from tui_chat.core.caps import Balance
+from tui_chat.core.days import midnight
 from tui_chat.core.format import amount
 from tui_chat.core.safe_text import one_line
 from tui_chat.core.standing import Standing, standing
@@ -23,7 +24,6 @@ from tui_chat.core.usage_report import (
     UsageRow,
     UsageTable,
     limits_text,
-    midnight,
     money,
     own_currency,
     saved_text,

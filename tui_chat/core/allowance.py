@@ -3,6 +3,14 @@
 Of a stream of thousands of deltas only few are looked at: seldom while the limits are far, often where they are near.
 More is set aside in the background, before what there is is used up. Only answers that a limit holds for have one, so
 nobody else loads this.
+
+Where closing the connection does not end the bill, or nobody knows, a cut holds nothing: the server may bill all that
+it was asked for. So such an answer sets aside the whole of it at once, and is asked for no more than that. It gets all
+that is left when it asks alone; those that ask at once share it.
+
+What no length was asked for, and has more room than `SAFE_TOKENS`, goes without one, for nobody here knows how long an
+answer of a model may be asked for. Output that is billed and never shown can then pass a limit, by as much as the
+server generates before it tells.
 """
 
 import asyncio
@@ -10,7 +18,7 @@ from concurrent.futures import Future
 from dataclasses import replace
 from decimal import Decimal, localcontext
 
-from tui_chat.core.budget import NAMES, Budgets, is_priced, named, set_price
+from tui_chat.core.budget import NAMES, Budgets, is_priced, named, set_price, why_unpriced
 from tui_chat.core.budget_words import RAISE, refusal, stopped
 from tui_chat.core.caps import LEAST_TOKENS, Balance, Claim, Reserved, Scope
 from tui_chat.core.completion import Completion, asked_length
@@ -53,6 +61,8 @@ class Allowance:
         self._margin_usd = _ZERO
         """How much of that is left when it asks for more."""
         self._growing: Future[Reserved] | None = None
+        self._runs_on = completion.model.stops_billing != "yes"
+        """A stop may not end its bill."""
         self._limited_by: tuple[Scope, str] = ("answer", "")
         """What shortened the longest answer that was asked for, with its words."""
         self._grown = self._look_after = 0
@@ -65,16 +75,27 @@ class Allowance:
         Raises BudgetError when it must not be sent, StorageError when the ledger cannot say.
         """
         completion = self._completion
+        if completion.request is not None:  # its own, so that a retry can be told of a shorter length
+            completion.request = replace(completion.request, params=dict(completion.request.params))
         if not is_priced(completion.model):
             self._open_unpriced()
             return
-        input_usd = completion.input_cost.usd or _ZERO
         self._usd_per_token = _usd_per_token(completion)
+        try:
+            await self._set_aside()
+        finally:
+            self._budgets.asking.discard(completion.id)
+
+    async def _set_aside(self) -> None:
+        """Set aside what the next request takes, and ask for no longer an answer than there is room for."""
+        input_usd = self._completion.input_cost.usd or _ZERO
         if rooms := await self._rooms(input_usd):
             self._clamp_to(min(rooms), input_usd)
+        if self._runs_on and self._asked is not None:
+            self._margin_usd = _ZERO  # what it holds is all it can come to
 
     async def _rooms(self, input_usd: Decimal) -> list[_Room]:
-        """Set aside what a request takes; return what each limit leaves for its answer, input included."""
+        """Reserve; return what each limit leaves for the answer, input included."""
         completion, budgets = self._completion, self._budgets
         rooms: list[_Room] = []
         if (cap := budgets.cap("answer")) is not None:
@@ -84,15 +105,17 @@ class Allowance:
             if budgets.run.refuses(completion):
                 raise BudgetError(budgets.run.refusal(), "run")
             rooms.append((budgets.run.left_for(completion), "run", f"{budgets.run.words} = {amount(budgets.run.usd)}"))
-        if (tightest := await self._reserve_first(input_usd)) is not None:
-            span = tightest.span
-            rooms.append((tightest.left_usd, span.scope, named(span.scope, span.cap_usd)))
+        if (tightest := await self._reserve_first(input_usd, min(rooms, default=None))) is not None:
+            span, left_usd = tightest.span, tightest.left_usd
+            if self._runs_on and self._held_usd is not None:
+                left_usd = min(left_usd, self._held_usd)
+            rooms.append((left_usd, span.scope, named(span.scope, span.cap_usd)))
         return rooms
 
     def _open_unpriced(self) -> None:
         model, most = self._completion.model, self._budgets.per_answer_tokens
         if self._budgets.unknown_price == "refuse":
-            why = f'the price of {model.name} in USD is unknown, and budget.unknown_price = "refuse"'
+            why = f'{why_unpriced(model)}, and budget.unknown_price = "refuse"'
             raise BudgetError(f"not sent: {why}; {set_price(model)}", "price")
         self._token_cap = True
         self._shorten(most, "tokens", self._token_words)
@@ -105,11 +128,18 @@ class Allowance:
             costs += " with what was lost before" if self._lost_usd else ""
             raise BudgetError(f"not sent: {costs}, more than {named('answer', cap)}; {RAISE} to ask", "answer")
 
-    async def _reserve_first(self, input_usd: Decimal) -> Balance | None:
-        """Reserve in the ledger; return the limit with the least left, `None` when none counts this answer."""
+    async def _reserve_first(self, input_usd: Decimal, room: _Room | None) -> Balance | None:
+        """Reserve in the ledger; return the limit with the least left, `None` when none counts this answer.
+
+        `room` is the tightest of the other limits.
+        """
         claim = self._claim(input_usd, LEAST_TOKENS * self._usd_per_token)
         if claim is None or self._budgets.ledger is None:
             return None
+        if self._runs_on:
+            among = len(self._budgets.asking | {self._completion.id})
+            self._budgets.asking.discard(self._completion.id)  # the ledger takes claims in the order in which they come
+            claim = replace(claim, slice_usd=self._most_usd(input_usd, room), whole=True, among=among)
         try:
             reserved = await asyncio.wrap_future(self._budgets.ledger.reserve(claim))
         except StorageError as failed:
@@ -120,6 +150,11 @@ class Allowance:
             raise BudgetError(refusal(reserved.tightest, claim), reserved.tightest.span.scope)
         self._take(reserved.held_usd, input_usd)
         return reserved.tightest
+
+    def _most_usd(self, input_usd: Decimal, room: _Room | None) -> Decimal:
+        """Return the most that the output may cost: as much as was asked for, and as another limit leaves."""
+        most_usd = (self._asked or SAFE_TOKENS) * self._usd_per_token
+        return most_usd if room is None else max(_ZERO, min(most_usd, room[0] - input_usd))
 
     def _forget_run(self) -> None:
         if self._budgets.run is not None:
@@ -135,7 +170,7 @@ class Allowance:
 
     def _take(self, held_usd: Decimal, used_usd: Decimal) -> None:
         self._held_usd = held_usd
-        self._margin_usd = (held_usd - used_usd) / 2
+        self._margin_usd = min(held_usd - used_usd, SLICE_TOKENS * self._usd_per_token) / 2
 
     def _clamp_to(self, room: _Room, input_usd: Decimal) -> None:
         left_usd, scope, words = room
@@ -151,10 +186,21 @@ class Allowance:
         if request is None:
             return
         name, asked = asked_length(request.params)
-        if tokens < (asked or SAFE_TOKENS):
-            self._completion.request = replace(request, params={**request.params, name: tokens})
+        if tokens < (asked or self._completion.length_unasked or SAFE_TOKENS):
+            request.params[name] = tokens
             self._completion.clamped_to = tokens
             self._limited_by = (scope, words)
+
+    @property
+    def _asked(self) -> int | None:
+        """The longest answer that is asked for, in tokens; `None` = not said."""
+        request, unasked = self._completion.request, self._completion.length_unasked
+        return unasked if request is None else asked_length(request.params)[1] or unasked
+
+    @property
+    def is_shared(self) -> bool:
+        """True when a limit counts it that is shared with other programs."""
+        return self._held_usd is not None
 
     # while it runs
 
@@ -196,7 +242,7 @@ class Allowance:
             return
         if self._begins_anew:  # what was lost is spent, so there must be room for the prompt once more
             self._begins_anew = False
-            await self._rooms(self._completion.input_cost.usd or _ZERO)
+            await self._set_aside()
             return
         budgets, usd = self._budgets, self._completion.cost.usd
         if usd is None:

@@ -9,6 +9,7 @@ import json
 import re
 from collections import Counter, deque
 from collections.abc import Iterable, Sequence
+from dataclasses import field
 from decimal import Decimal, localcontext
 
 from tui_chat.core.calibration import median
@@ -142,6 +143,8 @@ class Batch:
     """For each prompt its turn, `None` before it is asked."""
     hopeless: dict[str, ChatError]
     """Models that no more is asked of, and why."""
+    limited: dict[str, ChatError] = field(default_factory=dict)
+    """Models that nothing is left for, and the limit that says so."""
 
     @classmethod
     def over(cls, prompts: tuple[Prompt, ...], models: tuple[Model, ...], turns: Iterable[Turn] = ()) -> "Batch":
@@ -201,7 +204,7 @@ class Batch:
             (len(results) if model.name in self.hopeless else asked) - len(good),
             spending(model.name, [(usage, cost) for _, usage, cost in paid]),
             spending(model.name, [(usage, cost) for each, usage, cost in paid if each in good]),
-            play=bool(paid) and all(cost.play for _, _, cost in paid),
+            play=all(cost.play for _, _, cost in paid) if paid else is_play(model),
             first_token_s=_median(each.ttft_s for each in good),
             total_s=_median(each.total_s for each in good),
             tokens_per_s=_median(each.rate(0) for each in good),
@@ -242,6 +245,11 @@ def _foreign(costs: Iterable[Cost]) -> tuple[Foreign, ...]:
             sums.setdefault(cost.currency, []).append(cost.amount)
             amounts[cost.currency] += cost.quality != "reported"
     return tuple(Foreign(unit, exact_sum(each), bool(amounts[unit])) for unit, each in sorted(sums.items()))
+
+
+def is_play(model: Model) -> bool:
+    """Say whether what a model costs is play money."""
+    return model.price is not None and model.price.play
 
 
 def _median(values: Iterable[float | None]) -> float | None:
@@ -287,6 +295,10 @@ class Progress:
         elif completion.finish_reason != "cancelled":
             self.failed += 1
 
+    def put_back(self) -> None:
+        """Take back that an answer failed, which is asked for again."""
+        self.failed -= 1
+
     def count(self, completion: Completion) -> None:
         """Add the cost of an ended completion."""
         usd, name = completion.cost.usd, completion.model.name
@@ -311,10 +323,10 @@ class Progress:
     @property
     def play(self) -> bool:
         """All of it is play money."""
-        return all(model.price is not None and model.price.play for model in self.batch.models)
+        return all(is_play(model) for model in self.batch.models)
 
     def _counts(self, model: Model) -> bool:
-        return self.play or model.price is None or not model.price.play
+        return self.play or not is_play(model)
 
     @property
     def so_far(self) -> tuple[Decimal, bool]:
@@ -334,7 +346,8 @@ class Progress:
         total, known = Decimal(0), True
         for model in self.batch.models:
             answered, rest = self.answered[model.name], len(self.batch.prompts) - self.answered[model.name]
-            if not rest or not self._counts(model) or model.name in self.batch.hopeless:
+            given_up = model.name in self.batch.hopeless or model.name in self.batch.limited
+            if not rest or given_up or not self._counts(model):
                 continue
             if not answered or model.name in self.unpriced:
                 known = False

@@ -8,19 +8,22 @@ used up. So nobody waits for the disk while there is something left, and nobody 
 Where nothing is limited there is no allowance: no transaction, and no look at the cost for any token.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import field
-from datetime import date, datetime, timedelta
-from decimal import Decimal
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal, localcontext
 from typing import Literal
 
-from tui_chat.core.caps import Balance, Level, Scope, Span
+from tui_chat.core.caps import LEAST_TOKENS, Balance, Level, Scope, Span
 from tui_chat.core.completion import Completion
+from tui_chat.core.days import midnight
 from tui_chat.core.errors import BudgetError
 from tui_chat.core.format import amount
 from tui_chat.core.model import Model
 from tui_chat.core.ports import Reservations
+from tui_chat.core.pricing import EXACT, cost_of
 from tui_chat.core.record import entity, record
+from tui_chat.core.usage import CountedUsage, Usage
 
 NAMES: dict[Scope, str] = {
     "answer": "budget.per_answer_usd",
@@ -31,6 +34,9 @@ NAMES: dict[Scope, str] = {
     "month": "budget.monthly_usd",
 }
 """What the user calls them."""
+_SHARED: tuple[Scope, ...] = ("chat", "day", "month")
+_WORTH_RAISING = 512
+"""Tokens of an answer for which there is room at least once a limit was raised."""
 _ZERO = Decimal(0)
 
 UnknownPrice = Literal["warn", "refuse", "tokens"]
@@ -65,7 +71,7 @@ class SpendLimit:
     def reached(self, completion: Completion) -> bool:
         """Note what `completion` cost so far and say whether the cap is reached.
 
-        An answer that costs nothing, or has no known price, never reaches it.
+        An answer that can cost nothing, or has no known price, never reaches it.
         """
         return self._reached(completion, completion.cost.usd)
 
@@ -80,6 +86,11 @@ class SpendLimit:
         """Take back what was noted of the present attempt: it cost nothing."""
         self._spent.pop((completion.id, completion.attempts), None)
 
+    @property
+    def left_usd(self) -> Decimal:
+        """What is left of it, below 0 when it was passed."""
+        return self.usd - sum(self._spent.values(), _ZERO)
+
     def left_for(self, completion: Completion) -> Decimal:
         """Return what the present attempt of `completion` may cost: what nothing else has spent."""
         own = (completion.id, completion.attempts)
@@ -87,12 +98,15 @@ class SpendLimit:
 
     def _reached(self, completion: Completion, usd: Decimal | None) -> bool:
         self._spent[completion.id, completion.attempts] = usd or _ZERO
-        return bool(usd) and self.left_for(completion) <= (usd or _ZERO)
+        # what costs nothing so far may yet do so
+        return usd is not None and bool(usd or costs(completion.model)) and self.left_for(completion) <= usd
 
     def reason(self) -> str:
         return f"stopped by {self.words} = {amount(self.usd)}; raise it to hear more"
 
     def refusal(self) -> str:
+        if self.left_usd <= 0:
+            return f"not sent: nothing is left of {self.words} = {amount(self.usd)}; raise it to ask"
         return f"not sent: the prompt alone costs as much as {self.words} = {amount(self.usd)} allows; raise it to ask"
 
 
@@ -111,6 +125,8 @@ class Budgets:
         self.per_answer_tokens = caps.per_answer_tokens
         self.ledger = ledger
         self.run = run
+        self.asking: set[str] = set()
+        """The ids of answers that are about to ask for their share."""
         wanted: dict[Scope, Decimal | None] = {
             "answer": caps.per_answer_usd,
             "chat": caps.per_chat_usd,
@@ -123,30 +139,60 @@ class Budgets:
         """Return a limit in USD as it holds now; `None` = there is none."""
         return self._caps.get(scope)
 
-    def raise_for_now(self, scope: Scope) -> str | None:
-        """Double a limit until this process ends; return how it stands in config.toml now, `None` when there is none.
+    def raise_for(self, completion: Completion, conversation_id: str, now: datetime) -> str | None:
+        """Raise, until this process ends, every limit that keeps an answer that was cut or refused from going on.
 
-        Answers that run go by it too.
+        One press is enough: whatever was spent, there is room for the prompt with what was answered so far, for a good
+        piece of an answer, and for as much as the limit was. Returns how the limits stand in config.toml now, joined by
+        "and"; `None` when none stands in the way any more, as after midnight, or none can be raised. `now` is aware.
+        Raises StorageError.
+        """
+        cut_by = self.can_raise(completion)
+        if cut_by is None:
+            return None
+        if cut_by == "tokens":
+            return self.raise_for_now(cut_by)
+        used = completion.usage.usage
+        said = (used.input_tokens or completion.input_estimate or 0) + (used.output_tokens or 0)
+        least = usd_of(completion.model, said, LEAST_TOKENS, now)
+        worth = usd_of(completion.model, said, _WORTH_RAISING, now)
+        raised: list[str | None] = []
+        if (cap := self.cap("answer")) is not None and (cut_by == "answer" or cap < least):
+            raised.append(self.raise_for_now("answer", cap + worth))
+        for balance in self.balances(conversation_id, now) if _is_shared(completion.model) else ():
+            scope, cap = balance.span.scope, balance.span.cap_usd
+            # the limit that cut it may have begun anew since, or others have given back what they held
+            needed = max(least, min(worth, cap / 2)) if scope == cut_by else least
+            if balance.left_usd < needed:
+                with localcontext(EXACT):
+                    enough = balance.at_most_usd + balance.held_usd + max(cap, worth)
+                raised.append(self.raise_for_now(scope, enough))
+        return all_of([words for words in raised if words is not None]) or None
+
+    def raise_for_now(self, scope: Scope, at_least: Decimal | None = None) -> str | None:
+        """Double a limit until this process ends, or raise it to `at_least` where that is more.
+
+        Returns how it stands in config.toml now, `None` when there is none. Answers that run go by it too.
         """
         if scope == "tokens":
             self.per_answer_tokens *= 2
             return f"{NAMES[scope]} = {self.per_answer_tokens}"
         if scope not in self._caps:
             return None
-        self._caps[scope] *= 2
+        self._caps[scope] = max(self._caps[scope] * 2, at_least or _ZERO)
         return named(scope, self._caps[scope])
 
     def can_raise(self, completion: Completion) -> Scope | None:
         """Return the limit for want of which an answer was cut or not sent, where it can be raised; else `None`.
 
-        Of an answer from the history its words tell.
+        Of an answer from the history its words tell. A limit of 0 forbids, so it is not raised, nor any beside it.
         """
-        error = completion.error
-        if completion.finish_reason != "budget" or error is None:
-            return None
-        names = (scope for scope, name in NAMES.items() if f"{name} = " in error.message)
-        scope = error.scope if isinstance(error, BudgetError) else next(names, None)
-        return scope if scope == "tokens" or (scope is not None and self._caps.get(scope)) else None
+        scope = scope_of(completion)
+        if scope is None or scope == "tokens":
+            return scope
+        holding = _SHARED if _is_shared(completion.model) else ()
+        caps = [self._caps[each] for each in ("answer", *holding) if each in self._caps]
+        return scope if scope in self._caps and all(caps) else None
 
     def balances(self, conversation_id: str | None, now: datetime) -> tuple[Balance, ...]:
         """Return how the limits on this chat, on the day and on the month stand at `now`, an aware time.
@@ -172,8 +218,6 @@ class Budgets:
         day, month = self.cap("day"), self.cap("month")
         if day is None and month is None:
             return
-        from tui_chat.core.usage_report import midnight
-
         today = at.astimezone().date()
         first = today.replace(day=1)
         periods: tuple[tuple[Scope, Decimal | None, date, date], ...] = (
@@ -190,10 +234,10 @@ class Budgets:
         names += [name for scope, name in NAMES.items() if scope in self._caps]
         if not names or is_priced(model) or self.unknown_price == "refuse":
             return None
-        unknown = f"the price of {model.name} in USD is unknown, so"
+        unknown = f"{why_unpriced(model)}, so"
         if self.unknown_price == "tokens":
-            return f"{unknown} budget.per_answer_tokens = {self.per_answer_tokens} holds in place of {_all_of(names)}"
-        return f"{unknown} {_all_of(names)} cannot hold; {set_price(model)}"
+            return f"{unknown} budget.per_answer_tokens = {self.per_answer_tokens} holds in place of {all_of(names)}"
+        return f"{unknown} {all_of(names)} cannot hold; {set_price(model)}"
 
     def limits(self, completion: Completion) -> bool:
         """Say whether any limit holds for a pending answer; if not, nobody has to look at what it costs."""
@@ -201,7 +245,7 @@ class Budgets:
         if price is None or not is_priced(completion.model):
             return self.unknown_price != "warn"
         held = self.ledger is not None and not price.play
-        shared = held and any(scope in self._caps for scope in ("chat", "day", "month"))
+        shared = held and any(scope in self._caps for scope in _SHARED)
         return not price.free and (shared or self.run is not None or "answer" in self._caps)
 
     def note(self, completion: Completion) -> None:
@@ -211,17 +255,58 @@ class Budgets:
 
 
 def is_priced(model: Model) -> bool:
+    """Say whether limits can hold for a model: what it costs is known in USD."""
     price = model.price
     return price is not None and price.known and price.usd_rate is not None
+
+
+def costs(model: Model) -> bool:
+    """Say whether a model is known to cost something, play money too."""
+    return is_priced(model) and model.price is not None and not model.price.free
+
+
+def _is_shared(model: Model) -> bool:
+    """Say whether limits that are kept in the ledger count a model: play money is in none of them."""
+    return costs(model) and model.price is not None and not model.price.play
+
+
+def usd_of(model: Model, input_tokens: int, output_tokens: int, at: datetime) -> Decimal:
+    """Return what a prompt and so much of an answer cost in USD at `at`, an aware time; 0 where nobody knows."""
+    used = CountedUsage(Usage(input_tokens, output_tokens), "estimated")
+    return cost_of(used, model.price, at.astimezone(UTC)).usd or _ZERO
+
+
+def scope_of(completion: Completion) -> Scope | None:
+    """Return the limit for want of which an answer was cut or not sent; `None` where it was none."""
+    error = completion.error
+    if completion.finish_reason != "budget" or error is None:
+        return None
+    if isinstance(error, BudgetError):
+        return error.scope
+    return next((scope for scope, name in NAMES.items() if f"{name} = " in error.message), None)
 
 
 def named(scope: Scope, cap: Decimal) -> str:
     return f"{NAMES[scope]} = {amount(cap)}"
 
 
-def _all_of(names: list[str]) -> str:
+def all_of(names: Sequence[str]) -> str:
+    """Return names as a sentence lists them: `a, b and c`."""
     return " and ".join(names) if len(names) < 3 else f"{', '.join(names[:-1])} and {names[-1]}"
 
 
+def why_unpriced(model: Model) -> str:
+    """Return why limits cannot hold for a model: nobody knows its price, or what its currency is worth."""
+    price = model.price
+    if price is None or not price.known:
+        return f"the price of {model.name} in USD is unknown"
+    return f"{model.name} is priced in {price.currency}, and what that is in USD is unknown"
+
+
 def set_price(model: Model) -> str:
-    return f'set it in [models."{model.name}"] of config.toml'
+    """Return what the user can do about it."""
+    price = model.price
+    if price is None or not price.known:
+        return f'set it in [models."{model.name}"] of config.toml'
+    rate = f'currency = "{price.currency}" and usd_rate'
+    return f"set {rate} in [providers.{model.provider}.pricing] of config.toml"

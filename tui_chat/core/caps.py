@@ -98,6 +98,10 @@ class Claim:
     """What must be there on top, else it is refused."""
     slice_usd: Decimal
     """What it takes on top where there is plenty."""
+    whole: bool = False
+    """The slice is all it may ever be billed: whoever may be billed on after a stop cannot come back for more."""
+    among: int = 1
+    """How many answers, this one included, are about to ask: a whole one leaves the others theirs."""
 
     def share_of(self, left_usd: Decimal) -> Decimal | None:
         """Return what it gets of what is left, its own hold included; `None` when that is too little."""
@@ -105,7 +109,8 @@ class Claim:
             free = left_usd - self.used_usd
             if free <= 0 or free < self.least_usd:
                 return None
-            part = max(self.least_usd, self.slice_usd / _STEPS, min(self.slice_usd, free / _SHARE))
+            share = free / (self.among if self.whole else _SHARE)
+            part = max(self.least_usd, self.slice_usd / _STEPS, min(self.slice_usd, share))
             return self.used_usd + min(free, part.quantize(_GRAIN, ROUND_UP))
 
 

@@ -8,7 +8,7 @@ stays open after a cancel and the model goes on billing.
 import asyncio
 import logging
 from collections.abc import Callable, Sequence
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -31,7 +31,7 @@ from tui_chat.core.events import (
 from tui_chat.core.ids import new_id
 from tui_chat.core.message import BlobPart, Message, TextPart
 from tui_chat.core.model import Model
-from tui_chat.core.ports import LateBilling, Paint, Providers, Store
+from tui_chat.core.ports import KnownLength, LateBilling, Paint, Providers, Store
 from tui_chat.core.pricing import Cost, cost_of
 from tui_chat.core.request import Request
 from tui_chat.core.usage import CountedUsage, Usage
@@ -224,12 +224,14 @@ class Chat:
         Raises CancelledError, nothing else.
         """
         clock = self._clock.monotonic
-        partial = _PartialWriter(self._store, completion, keep_text=self._keep_text)
+        partial = _PartialWriter(self._store, completion, self._charged_to(conversation), keep_text=self._keep_text)
         reason: FinishReason | None = None
         error: ChatError | None = None
         exact_input = self._counter.loaded
         try:
             completion.start(clock(), self._counter, None)
+            if self.budgets.limits(completion):
+                self.budgets.asking.add(completion.id)
             completion.output_ratio = self._calibrator.output_ratio(completion.model.provider, completion.model.id)
             self._start_loading()
             completion.input_estimate = await self._input_tokens(completion)
@@ -255,6 +257,7 @@ class Chat:
             reason = "error"
             error = ChatError("internal", f"tui-chat made a mistake ({type(bug).__name__}); the log has the details")
         finally:
+            self.budgets.asking.discard(completion.id)
             partial.close()
             if completion.unreadable:
                 completion.warnings.append(f"{completion.unreadable} unreadable event(s) of the server were skipped")
@@ -266,7 +269,7 @@ class Chat:
             if self._keep_text:
                 self._store.save_completion(conversation.id, completion)
             else:
-                self._store.save_charge(completion)
+                self._store.save_charge(completion, self._charged_to(conversation))
             self._learn(completion)
             if completion.finish_reason in ("cancelled", "error", "budget"):
                 self._settle_later(conversation, completion)
@@ -287,18 +290,24 @@ class Chat:
         request = completion.request
         if request is None:
             raise ChatError("internal", "this answer was already given")
+        provider = self._providers.provider(completion.model)
+        completion.length_unasked = provider.length_unasked(request) if isinstance(provider, KnownLength) else None
         allowance = self._allowance(conversation, completion)
         if allowance is not None:
             await allowance.open()
             request = completion.request or request  # it may have been told to be shorter
+        shared = allowance is not None and allowance.is_shared
+        await self._open_charge(conversation, completion, awaited=shared)
         completion.sent = True  # from here on a stop can cost the input
         request = replace(request, input_tokens=completion.input_estimate)
-        async with aclosing(self._providers.provider(completion.model).stream(request)) as events:
+        async with aclosing(provider.stream(request)) as events:
             async for event in events:
                 if isinstance(event, Waiting):
                     self._lose_attempt(conversation, completion, allowance, owed=event.request_sent)
-                now = self._clock.monotonic()
+                now, queued = self._clock.monotonic(), completion.queued is not None
                 completion.apply(event, now)
+                if queued is (completion.queued is None):
+                    await self._open_charge(conversation, completion, awaited=shared)
                 partial.note(event)
                 await _count_up(completion)
                 await paint(event)
@@ -309,6 +318,23 @@ class Chat:
         if allowance is not None:
             allowance.judge_end()
         return completion.finish_reason
+
+    async def _open_charge(self, conversation: Conversation, completion: Completion, *, awaited: bool) -> None:
+        """Write what the request costs that is about to leave, for a program that is killed has sent it all the same.
+
+        Nobody waits for the disk but where others count on it. What waits in a queue is not on its way.
+        """
+        sent, completion.sent = completion.sent, completion.queued is None
+        written = self._store.open_charge(completion, self._charged_to(conversation))
+        completion.sent = sent
+        if awaited:
+            with suppress(TimeoutError, StorageError):  # it stays in line, and money was set aside
+                async with asyncio.timeout(_SAVE_WAIT_S):
+                    await asyncio.shield(asyncio.wrap_future(written))
+
+    def _charged_to(self, conversation: Conversation) -> str | None:
+        """Return the chat in which answers count, kept or not; `None` for one that nothing is kept of."""
+        return conversation.id if self._keep_text or conversation.stored else None
 
     def _allowance(self, conversation: Conversation, completion: Completion) -> "Allowance | None":
         """Return what an answer may spend; `None` when nothing limits it."""
@@ -322,7 +348,7 @@ class Chat:
         self, conversation: Conversation, completion: Completion, allowance: "Allowance | None", *, owed: bool
     ) -> None:
         """Settle an attempt that failed and will be followed by another."""
-        self._store.settle_attempt(completion, conversation.id if self._keep_text else None, owed=owed)
+        self._store.settle_attempt(completion, self._charged_to(conversation), owed=owed)
         if allowance is not None:
             allowance.lost(owed=owed)
 
@@ -489,7 +515,7 @@ class Chat:
                     if self._keep_text:
                         self._store.save_completion(conversation.id, completion)
                     else:
-                        self._store.save_charge(completion)
+                        self._store.save_charge(completion, self._charged_to(conversation))
                     self.on_settled(completion)
                     return
         except ChatError:
@@ -546,15 +572,22 @@ class _PartialWriter:
     Where text is not kept, it is only the charge so far: a program that is killed has spent the money all the same.
     """
 
-    def __init__(self, store: Store, completion: Completion, *, keep_text: bool) -> None:
+    def __init__(self, store: Store, completion: Completion, charged_to: str | None, *, keep_text: bool) -> None:
         self._store = store
         self._completion = completion
+        self._charged_to = charged_to
         self._keep_text = keep_text
         self._text = self._reasoning = 0
         self._timer: asyncio.TimerHandle | None = None
+        self._retry: asyncio.TimerHandle | None = None
 
     def note(self, event: StreamEvent) -> None:
-        """Plan a write when there is something to keep: text, or that the server took the request and will charge."""
+        """Plan a write when there is something to keep: text, or that the server took the request and will charge.
+
+        So there is when a retry will be on its way.
+        """
+        if isinstance(event, Waiting):
+            self._retry = asyncio.get_running_loop().call_later(event.wait_s, self._send_again, event)
         wanted = isinstance(event, TextDelta | ReasoningDelta | ResponseStarted)
         if wanted and self._timer is None:
             self._timer = asyncio.get_running_loop().call_later(PARTIAL_INTERVAL_S, self._write)
@@ -562,7 +595,7 @@ class _PartialWriter:
     def _write(self) -> None:
         self._timer = None
         if not self._keep_text:
-            self._store.save_charge(self._completion)
+            self._store.save_charge(self._completion, self._charged_to)
             return
         text, reasoning = self._completion.text_log, self._completion.reasoning_log
         while True:
@@ -573,6 +606,12 @@ class _PartialWriter:
             if self._text == text.size and self._reasoning == reasoning.size:
                 return
 
+    def _send_again(self, waited: Waiting) -> None:
+        if self._completion.waiting is waited:  # else it was sent before, or queued
+            self._completion.sent = True
+            self._store.open_charge(self._completion, self._charged_to)
+
     def close(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
+        for timer in (self._timer, self._retry):
+            if timer is not None:
+                timer.cancel()

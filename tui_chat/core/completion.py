@@ -8,7 +8,7 @@ thousand deltas is counted once; of a flood no look counts more than a slice, an
 from array import array
 from collections import deque
 from collections.abc import Mapping
-from dataclasses import field
+from dataclasses import field, replace
 from datetime import datetime
 from decimal import Decimal
 from enum import Enum
@@ -46,6 +46,8 @@ COUNTED_AT_ONCE = 16 * 1024
 """Characters that one look at the tokens counts: 2 ms for prose, 70 ms for a flood of blanks."""
 COUNTED_AT_MOST = 2 * 1024 * 1024
 """Characters of a text that are counted; from there on the count is scaled, for no answer is worth minutes of it."""
+_HUNG_UP = frozenset(("timeout", "protocol", "internal", "storage"))
+"""Errors upon which it was us who closed the connection: the server may have gone on."""
 _LOOSE = 512
 _RATE_SPAN_S = 2.0
 
@@ -246,6 +248,8 @@ class Completion:
     """Our count of what it adds, or of the whole prompt where nothing was reported before; `None` = not exact."""
     output_ratio: float = 1.0
     """Billed tokens for one that we count, see `calibration.py`; fixed for the answer, so that no figure goes back."""
+    length_unasked: int | None = None
+    """The longest output that its dialect asks for where nobody says one, in tokens."""
     clamped_to: int | None = None
     """The longest output that a budget let it ask for, in tokens; `None` where no budget shortened it."""
     sent: bool = False
@@ -380,28 +384,37 @@ class Completion:
         from tui_chat.core.savings import saved_by_stopping
 
         longest = self._longest
-        self.saved = saved_by_stopping(self.usage, self.model.price, self.created_at, longest=longest, usual=usual)
+        self.saved = saved_by_stopping(
+            self._charged_usage, self.model.price, self.created_at, longest=longest, usual=usual
+        )
 
     @property
     def billed_at_most(self) -> Decimal | None:
-        """Return what a stopped answer may be billed in the end, in USD; `None` where that is its cost.
+        """Return what an answer that we hung up on may be billed in the end, in USD; `None` where that is its cost.
 
-        So it is where closing the connection ends the bill, and where nobody knows how long it could have become. Of
-        an answer that runs it is what a stop would make of it.
+        So it is where closing the connection ends the bill, where the server broke off, and where nobody knows how long
+        it could have become. Of an answer that runs it is what a stop would make of it.
         """
         if not self.sent or self._whole or self.billed_usd is not None or self.model.stops_billing == "yes":
             return None
-        if self.finish_reason not in (None, "cancelled", "budget", "interrupted") or (longest := self._longest) is None:
+        if not self._can_be_hung_up_on or (longest := self._longest) is None:
             return None
         from tui_chat.core.savings import billed_in_full
 
-        return billed_in_full(self.usage, self.model.price, self.created_at, longest)
+        return billed_in_full(self._charged_usage, self.model.price, self.created_at, longest)
+
+    @property
+    def _can_be_hung_up_on(self) -> bool:
+        """True while it runs and when it was us who ended it."""
+        if self.finish_reason == "error":
+            return self.error is not None and self.error.kind in _HUNG_UP
+        return self.finish_reason in (None, "cancelled", "budget", "interrupted")
 
     @property
     def _longest(self) -> int | None:
         """The longest output that was asked for, in tokens."""
-        asked = asked_length(self.params)
-        return min((each for each in (self.clamped_to, asked[1]) if each is not None), default=None)
+        asked = asked_length(self.params)[1] or self.length_unasked
+        return min((each for each in (self.clamped_to, asked) if each is not None), default=None)
 
     @property
     def asked_for_tool(self) -> bool:
@@ -475,7 +488,19 @@ class Completion:
             return self.final_cost
         if not self.sent and self.billed_usd is None and self.reported == Usage():
             return NOTHING
-        return cost_of(self.usage, self.model.price, self.created_at, self.billed_usd)
+        return cost_of(self._charged_usage, self.model.price, self.created_at, self.billed_usd)
+
+    @property
+    def _charged_usage(self) -> CountedUsage:
+        """The usage, with our own count of the reasoning where that has a price of its own and nobody reported it."""
+        counted, price = self.usage, self.model.price
+        if price is None or price.reasoning_per_mtok is None or counted.usage.reasoning_tokens is not None:
+            return counted
+        thought = min(round((self.counted_reasoning or 0) * self.output_ratio), counted.usage.output_tokens or 0)
+        if not thought:
+            return counted
+        known = counted.usage.updated(Usage(reasoning_tokens=thought))
+        return replace(counted, usage=known, estimated=(*counted.estimated, "reasoning_tokens"))
 
     @property
     def input_cost(self) -> Cost:

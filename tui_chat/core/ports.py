@@ -42,6 +42,15 @@ class Provider(Protocol):
 
 
 @runtime_checkable
+class KnownLength(Protocol):
+    """A provider whose dialect may ask for a longest answer by itself."""
+
+    def length_unasked(self, request: Request) -> int | None:
+        """Return how long in tokens, where the user says none; `None` = the server decides."""
+        ...
+
+
+@runtime_checkable
 class LateBilling(Protocol):
     """A provider that can be asked later what an answer cost that ended without its usage."""
 
@@ -216,8 +225,12 @@ class Store(Reservations, Protocol):
         """Write the whole ended completion and its charge."""
         ...
 
-    def save_charge(self, completion: Completion) -> Future[None]:
+    def save_charge(self, completion: Completion, conversation_id: str | None = None) -> Future[None]:
         """Write only the charge of a completion, running or ended, for answers whose text is not kept."""
+        ...
+
+    def open_charge(self, completion: Completion, conversation_id: str | None) -> Future[None]:
+        """Write the charge of a request just before it is sent; take it back where it is not on its way after all."""
         ...
 
     def settle_attempt(self, completion: Completion, conversation_id: str | None, *, owed: bool) -> Future[None]:

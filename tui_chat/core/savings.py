@@ -63,10 +63,12 @@ def saved_by_stopping(
 def billed_in_full(used: CountedUsage, price: Price | None, at: datetime, longest: int) -> Decimal | None:
     """Return the USD that an answer of `used` tokens costs when it is billed as one of `longest` tokens.
 
-    `None` when nobody can say, or when that is not more.
+    What is still to come counts as reasoning where that is dearer. `None` when nobody can say, or when it is not more.
     """
     rest, spent = saved_by_stopping(used, price, at, longest=longest, usual=None), cost_of(used, price, at).usd
+    more = longest - (used.usage.output_tokens or 0)
+    thought = replace(used.usage, output_tokens=longest, reasoning_tokens=(used.usage.reasoning_tokens or 0) + more)
     if rest is None or spent is None:
         return None
     with localcontext(EXACT):
-        return spent + rest.high
+        return max(spent + rest.high, cost_of(replace(used, usage=thought), price, at).usd or Decimal(0))

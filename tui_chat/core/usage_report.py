@@ -5,7 +5,7 @@ say different things. Play money never gets in.
 """
 
 from collections.abc import Iterable
-from datetime import UTC, date, datetime
+from datetime import date
 from decimal import Decimal, localcontext
 from typing import Literal
 
@@ -174,14 +174,6 @@ def tokens_text(count: int) -> str:
         if scaled < 999.5 or unit == "B":
             return f"{scaled:,.0f}{unit}"
     return ""
-
-
-def midnight(day: date) -> datetime:
-    """Return the moment at which a local day begins, in UTC.
-
-    Not through `astimezone`: where the clocks go forward at midnight it answers with an hour of the day before.
-    """
-    return datetime.fromtimestamp(datetime(day.year, day.month, day.day).timestamp(), UTC)
 
 
 def day_title(day: date, today: date) -> str:

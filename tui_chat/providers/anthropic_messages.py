@@ -8,8 +8,9 @@ one unless it is zero.
 
 Thinking has three forms, and a model refuses all but its own: a fixed budget (Claude 3.7 to 4.5, and those who follow
 the dialect), an effort (from 4.6 on), none (before 3.7). From Claude 5 on it cannot be turned off in a way that all
-take, so no effort becomes the lowest one. With thinking, `max_tokens` covers both, so it is raised; the sampling
-parameters must not be there; and no answer can be begun for the model. Otherwise Claude goes on with what was begun
+take, so no effort becomes the lowest one. With thinking, `max_tokens` covers both: a budget shrinks to what it leaves,
+and is left out where that is too little; the sampling parameters must not be there; and no answer can be begun for the
+model. Otherwise Claude goes on with what was begun
 for it, up to 4.5; of others only who set the endpoint up knows (llama.cpp says the beginning once more).
 """
 
@@ -84,7 +85,7 @@ _NEWEST = (99, 0)
 _BUDGETS = {"low": 2048, "medium": 8192, "high": 16384}
 _LITTLE = ("none", "minimal")
 _LEAST = 1024
-"""Tokens that are left for the answer behind the thoughts."""
+"""Tokens that are left for the answer behind the thoughts, and the smallest budget that is taken."""
 
 
 @record
@@ -114,6 +115,10 @@ class AnthropicMessages:
         if all(name in sent and name in words for name in ("temperature", "top_p")) and _ONLY_ONE.search(words):
             return "top_p"
         return refused_option(words, request, without, sent)
+
+    def length_unasked(self, request: Request) -> int | None:
+        longest = _settings(request, frozenset())["max_tokens"]
+        return longest if isinstance(longest, int) else None
 
     def framer(self) -> SSEFramer:
         return SSEFramer()
@@ -150,12 +155,24 @@ def _settings(request: Request, without: frozenset[str]) -> Object:
         settings["stop_sequences"] = as_list(stop)
     output = {**inner(settings, "output_config"), **inner(params, "output_config")}
     settings |= params
+    if not isinstance(asked, bool) and isinstance(asked, int):
+        settings = _thinking_within(asked, settings)
     if output:
         settings["output_config"] = output
     if _thinks(settings):
         settings = {name: value for name, value in settings.items() if name not in _SAMPLING}
     settings["max_tokens"] = _max_tokens(asked, settings, version)
     return settings
+
+
+def _thinking_within(longest: int, settings: Object) -> Object:
+    """Return settings whose budget of thoughts leaves room for an answer: smaller, or gone where that is too little."""
+    thinking = inner(settings, "thinking")
+    if (count(thinking, "budget_tokens") or 0) + _LEAST <= longest or "budget_tokens" not in thinking:
+        return settings
+    if longest < 2 * _LEAST:
+        return {name: value for name, value in settings.items() if name != "thinking"}
+    return settings | {"thinking": thinking | {"budget_tokens": longest - _LEAST}}
 
 
 def _left_out(request: Request, without: frozenset[str], settings: Object) -> tuple[str, ...]:
@@ -166,13 +183,12 @@ def _left_out(request: Request, without: frozenset[str], settings: Object) -> tu
         for name in _SAMPLING
         if name in set_by_user and name not in settings
     ]
+    asked = [name for name in ("thinking", "reasoning_effort") if name in set_by_user]
     effort = request.params.get("reasoning_effort")
-    if (
-        "reasoning_effort" in set_by_user
-        and effort not in _LITTLE
-        and not ({"thinking", "output_config"} & settings.keys())
-    ):
-        told.append(f"reasoning_effort is not sent: {request.model.id} knows no such thing")
+    if asked and effort not in _LITTLE and not ({"thinking", "output_config"} & settings.keys()):
+        able = asked[0] == "thinking" or _thinking(_version(request.model.id), effort)
+        few = f"{settings['max_tokens']} tokens are too few to think and to answer"
+        told.append(f"{asked[0]} is not sent: {few if able else f'{request.model.id} knows no such thing'}")
     return tuple(told)
 
 
@@ -194,10 +210,8 @@ def _thinks(settings: Object) -> bool:
 
 
 def _max_tokens(asked: object, settings: Object, version: tuple[int, int] | None) -> object:
-    """Return the limit, which the dialect demands: what was asked for, above the budget of the thoughts."""
+    """Return the limit, which the dialect demands: what was asked for, else room for the thoughts and an answer."""
     budget = count(inner(settings, "thinking"), "budget_tokens") or 0
-    if isinstance(asked, int):
-        return max(asked, budget + _LEAST) if budget else asked
     if asked is not None:
         return asked
     if version is not None and version < (3, 5):

@@ -53,7 +53,7 @@ from tui_chat.providers.redact import Echo, Secrets
 from tui_chat.providers.retry import LONGEST_HINT_S, Outcome, wait_s, waiting_hint_s
 from tui_chat.providers.ticket import Ticket, need_of
 from tui_chat.providers.turnstile import Turnstile, Turnstiles
-from tui_chat.providers.wire import WireFormat, WireRequest
+from tui_chat.providers.wire import Bounded, WireFormat, WireRequest
 
 if TYPE_CHECKING:
     import httpx
@@ -241,6 +241,10 @@ class HTTPProvider:
             most = self._network.max_retries + 1
             yield Waiting(error.kind, what, wait, attempt, most, request_sent=error.request_sent)
             await _pause(wait, request.retry_now)
+
+    def length_unasked(self, request: Request) -> int | None:
+        """Return the longest answer in tokens that is asked for where the user says none; `None` = the server's."""
+        return self._wire.length_unasked(request) if isinstance(self._wire, Bounded) else None
 
     def _final(self, error: ProviderError, attempts: int) -> ProviderError:
         """Return the error as it leaves the room: without keys, with the number of attempts."""

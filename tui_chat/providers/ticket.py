@@ -2,6 +2,7 @@
 
 from typing import Literal
 
+from tui_chat.core.completion import asked_length
 from tui_chat.core.events import ReasoningDelta, StreamEvent, TextDelta, ToolCallDelta, UsageUpdate
 from tui_chat.core.record import entity, record
 from tui_chat.core.request import Request
@@ -40,12 +41,11 @@ class Need:
 
 def need_of(request: Request) -> Need:
     """Return what a request takes: our count of the prompt, and the longest answer or a modest guess."""
-    longest = request.params.get("max_tokens")
-    limited = isinstance(longest, int) and not isinstance(longest, bool) and longest > 0
+    _, longest = asked_length(request.params)
     counted = request.input_tokens
     if counted is None:
         counted = sum(message.size for message in request.messages) // _LETTERS
-    return Need(counted, longest if limited else OUTPUT_GUESS)  # type: ignore[arg-type]
+    return Need(counted, OUTPUT_GUESS if longest is None else longest)
 
 
 @entity

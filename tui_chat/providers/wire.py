@@ -8,7 +8,7 @@ raised by `close`, so that text which came in the same event is not lost.
 """
 
 from dataclasses import field
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, runtime_checkable
 
 from tui_chat.core.events import FinishReason, StreamEvent
 from tui_chat.core.model import ListedModel
@@ -70,6 +70,15 @@ class Decoder(Protocol):
         Raises ProviderError: the error that the server reported, else `stream` when the answer has no end, else
         `protocol` when nothing in it could be read.
         """
+        ...
+
+
+@runtime_checkable
+class Bounded(Protocol):
+    """A dialect that demands to be told how long an answer may become."""
+
+    def length_unasked(self, request: Request) -> int | None:
+        """Return what it tells for a request that says nothing of it, in tokens."""
         ...
 
 

@@ -442,9 +442,9 @@ class SQLiteStore:
 
         return self._database.write(work)
 
-    def save_charge(self, completion: Completion) -> Future[None]:
+    def save_charge(self, completion: Completion, conversation_id: str | None = None) -> Future[None]:
         """Write only the charge of a completion, running or ended, for answers whose text is not kept."""
-        charge, last_model = ledger.charge_columns(completion, None), completion.model.name
+        charge, last_model = ledger.charge_columns(completion, conversation_id), completion.model.name
         completion_id, running = completion.id, completion.running
 
         def work(connection: sqlite3.Connection) -> None:
@@ -454,6 +454,11 @@ class SQLiteStore:
             marks.note_model(connection, last_model)
 
         return self._database.write(work)
+
+    def open_charge(self, completion: Completion, conversation_id: str | None) -> Future[None]:
+        """Write the charge of a request just before it is sent; take it back where it is not on its way after all."""
+        charge, completion_id = ledger.charge_columns(completion, conversation_id), completion.id
+        return self._database.write(lambda connection: _settle(connection, completion_id, charge))
 
     def settle_attempt(self, completion: Completion, conversation_id: str | None, *, owed: bool) -> Future[None]:
         """Settle the charge of an attempt that failed and will be followed by another; nothing, unless `owed`."""
@@ -751,7 +756,7 @@ def _refuse_known_ids(connection: sqlite3.Connection, conversation: Conversation
 def _settle(connection: sqlite3.Connection, completion_id: str, charge: Columns | None) -> None:
     """Write a charge; without one, what was charged so far for a call that still ran was not owed."""
     if charge is None:
-        ledger.settle_unowed(connection, completion_id)
+        ledger.drop_unowed(connection, completion_id)
     else:
         ledger.write_charge(connection, charge)
 

@@ -1,6 +1,7 @@
 """The ledger of charges: one row per call of an API, without text, never deleted.
 
-A charge is open while its answer runs, so that a crash loses no money from the totals, and settled at its end.
+A charge is open from just before its request is sent and while its answer runs, so that a crash loses no money from the
+totals, and settled at its end. Only one of a call that turned out to cost nothing goes again.
 """
 
 import sqlite3
@@ -13,7 +14,6 @@ from tui_chat.core.completion import Completion
 from tui_chat.core.format import Spent
 from tui_chat.core.ids import new_id
 from tui_chat.core.pricing import NOTHING, Charge
-from tui_chat.core.usage import CountedUsage, Usage
 from tui_chat.store import rows
 from tui_chat.store.rows import Columns
 
@@ -49,12 +49,16 @@ def charge_columns(completion: Completion, conversation_id: str | None) -> Colum
 
 
 def failed_charge(charge: Columns) -> Columns:
-    """Return the charge of an attempt that broke off and is not the last: settled, with what was known by then."""
+    """Return the charge of an attempt that broke off and is not the last: settled, with what was known by then.
+
+    It costs no more than that: only where the server broke off is a request that it took sent again.
+    """
     guessed = charge["cost_quality"] == "reported" and charge["cost_source"] != "billed"
     return charge | {
         "state": "settled",
         "finish_reason": "error",
         "usage_source": "partial",
+        "upper_usd": None,
         "cost_quality": "estimated" if guessed else charge["cost_quality"],
     }
 
@@ -73,14 +77,14 @@ def write_charge(connection: sqlite3.Connection, charge: Columns | None) -> None
     )
 
 
-def settle_unowed(connection: sqlite3.Connection, completion_id: str) -> None:
-    """Settle the open charge of a call that turned out to cost nothing: the server refused after it had answered."""
-    nothing = {**rows.usage_columns(CountedUsage(Usage(), "partial")), **rows.cost_columns(NOTHING)}
-    changes = ", ".join(f"{name} = :{name}" for name in nothing)
+def drop_unowed(connection: sqlite3.Connection, completion_id: str) -> None:
+    """Take back the charge of a call that turned out to cost nothing: it never left, or the server refused it.
+
+    One without text may have been taken for that of a dead process (`recovery.py`) while it ran.
+    """
     connection.execute(
-        f"UPDATE charges SET state = 'settled', finish_reason = 'error', {changes} "
-        "WHERE completion_id = :completion_id AND state = 'open'",
-        nothing | {"completion_id": completion_id},
+        "DELETE FROM charges WHERE completion_id = ? AND (state = 'open' OR finish_reason = 'interrupted')",
+        (completion_id,),
     )
 
 

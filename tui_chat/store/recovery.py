@@ -50,9 +50,11 @@ def end_answers_of(connection: sqlite3.Connection, owner: str) -> None:
         connection.execute("DELETE FROM deltas WHERE completion_id = ?", (completion_id,))
         ledger.settle_interrupted(connection, completion_id)
     reservations.drop_of(connection, owner)
-    # a chat that was deleted while its answer ran leaves a charge that nobody else would settle
+    # a chat that was deleted while its answer ran leaves a charge that nobody else would settle, and so does an answer
+    # whose text is not kept; for what still has money set aside somebody lives
     orphans = connection.execute(
-        "SELECT completion_id FROM charges WHERE state = 'open' AND completion_id NOT IN (SELECT id FROM completions)"
+        "SELECT completion_id FROM charges WHERE state = 'open' AND completion_id NOT IN (SELECT id FROM completions) "
+        "AND completion_id NOT IN (SELECT completion_id FROM reservations)"
     ).fetchall()
     for (completion_id,) in orphans:
         ledger.settle_interrupted(connection, completion_id)

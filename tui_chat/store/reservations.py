@@ -26,9 +26,11 @@ def reserve(connection: sqlite3.Connection, path: Path, owner: str, claim: Claim
     _let_lapse(connection, path, owner)
     balances = tuple(_balance(connection, span, claim.completion_id) for span in claim.spans)
     found = Reserved(None, balances)
-    held = claim.share_of(found.tightest.left_usd)
+    left = found.tightest.left_usd
+    held = claim.share_of(left)
     if held is None:
         return found
+    held = max(held, min(_held_by(connection, claim.completion_id), left))  # it was promised already
     row: Columns = {
         "completion_id": claim.completion_id,
         "owner": owner,
@@ -122,6 +124,11 @@ def _settled(connection: sqlite3.Connection, where: str, values: tuple[Value, ..
         values,
     )
     return sum((Decimal(usd) for (usd,) in found), _ZERO)
+
+
+def _held_by(connection: sqlite3.Connection, completion_id: str) -> Decimal:
+    row = connection.execute("SELECT usd FROM reservations WHERE completion_id = ?", (completion_id,)).fetchone()
+    return _ZERO if row is None else Decimal(row[0])
 
 
 def _bounds(span: Span) -> tuple[str, tuple[Value, ...]]:

@@ -11,7 +11,8 @@ from datetime import date, datetime, timedelta
 from decimal import Decimal, localcontext
 from typing import Any
 
-from tui_chat.core.usage_report import EXACT_DIGITS, By, Foreign, UsageRow, UsageTable, day_title, midnight
+from tui_chat.core.days import midnight
+from tui_chat.core.usage_report import EXACT_DIGITS, By, Foreign, UsageRow, UsageTable, day_title
 from tui_chat.store import rows
 from tui_chat.store.migrations import version_of
 

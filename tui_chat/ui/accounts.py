@@ -4,7 +4,8 @@ Settled figures come from the store when something changed; what runs now is add
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import datetime
+from contextlib import suppress
+from datetime import datetime, timedelta
 from decimal import Decimal
 
 from textual.content import Content
@@ -14,7 +15,8 @@ from tui_chat.core.columns import Tip
 from tui_chat.core.completion import Completion
 from tui_chat.core.context import reported_before
 from tui_chat.core.conversation import Conversation, Turn
-from tui_chat.core.errors import ChatError
+from tui_chat.core.days import midnight
+from tui_chat.core.errors import ChatError, StorageError
 from tui_chat.core.format import Spent, amount, cost, total
 from tui_chat.core.message import BlobPart
 from tui_chat.core.model import Model
@@ -99,6 +101,9 @@ class Accounts:
         self._open: dict[str, Decimal] = {}
         """What the totals have in them of answers that ran when they were read."""
         self._balances: tuple[Balance, ...] = ()
+        self._session: Session | None = None
+        self._day: tuple[datetime, datetime] | None = None
+        """The local day for which they were read."""
         self._tokens_in = 0
         self._known: Earlier | None = None
         self.to_send = Content("")
@@ -109,13 +114,28 @@ class Accounts:
     def read(self, session: Session) -> None:
         """Read the settled totals; raises StorageError."""
         store = self._services.store
-        now = self._services.clock.now().astimezone()
+        now = self._services.clock.now()
+        today = now.astimezone().date()
+        self._session, self._day = session, (midnight(today), midnight(today + timedelta(days=1)))
         self._open = store.open_charges()
-        self._today = store.spent_since(now.replace(hour=0, minute=0, second=0, microsecond=0))
-        self._month = store.spent_since(datetime(now.year, now.month, 1).astimezone())
+        self._today = store.spent_since(midnight(today))
+        self._month = store.spent_since(midnight(today.replace(day=1)))
         conversation = session.conversation
         self._chat = store.spent_in(conversation.id) if conversation.stored else Spent()
         self._balances = self._services.chat.budgets.balances(conversation.id, now)
+
+    @property
+    def day_ends_in_s(self) -> float:
+        """Return in how many seconds the totals of today begin anew: whoever then draws them draws those of the day."""
+        now = self._services.clock.now()
+        return (midnight(now.astimezone().date() + timedelta(days=1)) - now).total_seconds()
+
+    def _renew(self) -> None:
+        """Read the totals again where another day has begun since: those of yesterday hold no more."""
+        if self._session is None or self._day is None or self._day[0] <= self._services.clock.now() < self._day[1]:
+            return
+        with suppress(StorageError):  # it is said when something changes; a look at every frame would not help
+            self.read(self._session)
 
     def of_conversation(self, conversation_id: str) -> str:
         """Return what a conversation cost, as the list shows it; nothing where nothing was charged."""
@@ -129,13 +149,16 @@ class Accounts:
         return _with(self._chat, running, self._open, play=True)
 
     def today(self, running: Iterable[Completion]) -> Spent:
+        self._renew()
         return _with(self._today, running, self._open)
 
     def month(self, running: Iterable[Completion]) -> Spent:
+        self._renew()
         return _with(self._month, running, self._open)
 
     def caps(self, running: Iterable[Completion]) -> tuple[tuple[Balance, Level], ...]:
         """Return how the limits on the day and on the month stand with what runs, and how loud that is to be said."""
+        self._renew()
         budgets, more = self._services.chat.budgets, _grown_by(running, self._open)
         shared = (each for each in self._balances if each.span.scope != "chat")
         now = [each.grown(more, budgets.cap(each.span.scope)) for each in shared]
@@ -146,6 +169,7 @@ class Accounts:
 
         `here` are the answers of this chat that run, `running` those of all.
         """
+        self._renew()
         budgets = self._services.chat.budgets
         in_chat = (each for each in self._balances if each.span.scope == "chat")
         chat = [each.grown(_grown_by(here, self._open), budgets.cap("chat")) for each in in_chat]

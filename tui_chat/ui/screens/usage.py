@@ -26,6 +26,7 @@ from textual.widget import Widget
 
 from tui_chat.core.budget import Budgets
 from tui_chat.core.counter import Clock
+from tui_chat.core.days import midnight
 from tui_chat.core.errors import ChatError
 from tui_chat.core.format import amount
 from tui_chat.core.ports import UsageReport
@@ -36,7 +37,6 @@ from tui_chat.core.usage_report import (
     OwnCurrency,
     UsageRow,
     UsageTable,
-    midnight,
     money,
     saved_text,
     tokens_text,
