@@ -72,8 +72,8 @@ async def stopped(pilot: "Pilot[None]", app: ChatApp) -> None:
 
 async def compare(pilot: "Pilot[None]", app: ChatApp) -> None:
     """Three models answer one prompt; the first has ended."""
-    pane, catalog = app.screen.pane, app.screen.pane._services.catalog  # type: ignore[attr-defined]
-    pane.use_models([catalog.resolve(f"demo/{name}") for name in ("quick", "thinker", "rambler")])
+    catalog = app._services.catalog  # noqa: SLF001
+    app.screen.pane.use_models([catalog.resolve(f"demo/{name}") for name in ("quick", "thinker", "rambler")])
     await say(pilot, "Explain SSE in two sentences")
     await until(lambda: len(app.streams.all) == 1 and written(app) > 700, pilot)
 

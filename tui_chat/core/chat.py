@@ -7,6 +7,7 @@ stays open after a cancel and the model goes on billing.
 
 import asyncio
 import logging
+import math
 from collections.abc import Callable, Sequence
 from contextlib import aclosing, suppress
 from dataclasses import replace
@@ -49,6 +50,7 @@ BILL_WAITS_S = (1.0, 3.0, 10.0, 30.0)
 _FRAME = 3
 """Tokens around a whole prompt, for the reply that it asks for."""
 _SAVE_WAIT_S = 2.0
+_LOOK_AGAIN_S = 0.2
 
 _log = logging.getLogger(__name__)
 
@@ -607,7 +609,11 @@ class _PartialWriter:
                 return
 
     def _send_again(self, waited: Waiting) -> None:
-        if self._completion.waiting is waited:  # else it was sent before, or queued
+        if self._completion.waiting is not waited:  # it was sent before, or queued
+            return
+        if self._completion.waiting_until_s == math.inf:  # it waits for somebody else's end
+            self._retry = asyncio.get_running_loop().call_later(_LOOK_AGAIN_S, self._send_again, waited)
+        else:
             self._completion.sent = True
             self._store.open_charge(self._completion, self._charged_to)
 

@@ -50,7 +50,7 @@ KEYMAP: tuple[Key, ...] = (
     Key(
         "answer.discard", "d", "transcript", "leave out", "Leave this answer out of what is sent on, or take it back in"
     ),
-    Key("budget.raise", "B", "transcript", "raise", "Double the limit that cut this answer until you quit, and go on"),
+    Key("budget.raise", "B", "transcript", "raise", "Raise the limit that cut this answer until you quit, and go on"),
     Key("answer.continue", "R", "transcript", "continue", "Go on where this answer was cut"),
     Key("answer.copy", "y", "transcript", "copy", "Copy this answer as markdown"),
     Key("code.copy", "c", "transcript", "copy code", "Copy the code block jumped to, else the last of this answer"),

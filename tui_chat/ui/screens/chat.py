@@ -150,6 +150,15 @@ class ChatScreen(Screen[None]):
         self._refresh()
         await self.pane.show(self.pane.session, refocus=False)
         self.set_focus(self.pane.prompt)
+        self._wait_for_midnight()
+
+    def _wait_for_midnight(self) -> None:
+        """Draw the totals again when another day begins: while nobody does anything, nothing else would."""
+        self.set_timer(self._accounts.day_ends_in_s + 1, self._begin_day)
+
+    def _begin_day(self) -> None:
+        self._refresh()
+        self._wait_for_midnight()
 
     def on_key(self, event: events.Key) -> None:
         """Keep what was typed before the prompt had the focus: nobody waits for a program to start.

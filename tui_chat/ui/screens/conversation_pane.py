@@ -653,7 +653,10 @@ class ConversationPane(CoveredVertical):
         elif self._busy and not self.comparing.beside:
             self.say(_BUSY)
         else:
-            self.say(f"{budgets.raise_for_now(scope)} until you quit.")
+            now, words = self._services.clock.now(), None
+            with suppress(ChatError):  # who sends is told why the ledger cannot be read
+                words = budgets.raise_for(cursor, self.session.conversation.id, now)
+            self.say(f"{words} until you quit." if words else "No limit is in the way any more.")
             resumes = cursor if cursor.text_log else turn.completion(cursor.resumes_id)
             await self._another(turn, self._as_known_now(cursor.model), resumes, beside=self.comparing.beside)
 
