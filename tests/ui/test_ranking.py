@@ -145,3 +145,12 @@ def test_it_is_cheap_enough_for_every_frame():
         ranking_lines(look(*answers), 200, UNICODE)
         ranking_lines(look(*answers), 80, UNICODE)
     assert perf_counter() - began < 1  # a second's worth of frames; a hundredth of it on a free machine
+
+
+@pytest.mark.parametrize("width", [60, 86, 100, 140])
+def test_the_verdict_keeps_its_first_word_where_there_is_any_room(width):
+    lines = [line.plain for line in table_lines(four(), width, UNICODE)]
+    assert all(len(line) <= width for line in lines)
+    if width >= 86:
+        assert any("verdict" in line for line in lines)
+        assert any("stopped" in line for line in lines)

@@ -26,6 +26,8 @@ _LONGEST_NAME = 40
 _LEAST_NAME = 12
 _GAP = 3
 _HEADS = ("model", "first s", "time s", "tok/s", "in", "out", "reasoning", "cost", "ratio", "verdict")
+_LEAST_VERDICT = 16
+"""Cells, its gap included, for which it is worth to show the beginning of a verdict."""
 _DROPPED = ("reasoning", "time s", "in", "out", "verdict", "first s", "tok/s", "ratio")
 """Columns that go when it is narrow, the first one first."""
 _WORDS = ("–", "-", "$?", "free", "")
@@ -143,7 +145,7 @@ def _bars(comparison: Comparison, width: int, glyphs: Glyphs) -> list[Content]:
     for at, each in enumerate(unranked, len(ranked)):
         name = fit(text(names[at], "$fg2"), lead - 2)
         lines.append(joined(name, "  ", styled(f" {_plain(each.why_not, glyphs)}", "$fg2")))
-    return [line.truncate(width) if line.cell_length > width else line for line in lines]
+    return [line.truncate(width, ellipsis=True) if line.cell_length > width else line for line in lines]
 
 
 def _million(answer: Compared) -> str:
@@ -223,7 +225,10 @@ def _fitting(columns: list[_Drawn], room: int) -> list[_Drawn]:
     for name in _DROPPED:
         if _taken(columns) <= room:
             break
-        columns = [each for each in columns if each.name != name]
+        rest = [each for each in columns if each.name != name]
+        if name == "verdict" and room - _taken(rest) >= _LEAST_VERDICT:
+            break  # its end is cut, the most telling word stands first
+        columns = rest
     return columns
 
 
