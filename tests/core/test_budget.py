@@ -466,13 +466,31 @@ class TestDearReasoning:
 
 
 class TestRaising:
+    async def test_without_a_raise_a_continued_answer_gets_no_second_limit(self):
+        room = Room(Script(ENDLESS, hangs=True), per_answer("0.0001"))
+        cut = await room.complete()
+        rest = await room.complete(room.chat.again(room.conversation, [], room.turn, room.model, resumes=cut))
+        assert "with what it cost before" in said(rest)
+        assert not rest.sent
+        again = await room.complete(room.chat.again(room.conversation, [], room.turn, room.model, resumes=rest))
+        assert again.resumed_usd == cost(cut), "a refused part cost nothing, those before it count on"
+
+    async def test_a_limit_in_tokens_counts_all_parts_of_an_answer(self):
+        room = Room(Script(ENDLESS, hangs=True), Caps(unknown_price="tokens", per_answer_tokens=40), model=UNPRICED)
+        cut = await room.complete()
+        rest = await room.complete(room.chat.again(room.conversation, [], room.turn, room.model, resumes=cut))
+        assert "its parts are as long as budget.per_answer_tokens = 40 allows" in said(rest)
+        room.budgets.raise_for_now("tokens")
+        more = await room.complete(room.chat.again(room.conversation, [], room.turn, room.model, resumes=cut))
+        assert 80 <= (cut.output_tokens or 0) + (more.output_tokens or 0) <= 90
+
     async def test_a_limit_that_ended_an_answer_is_raised_and_the_answer_goes_on(self):
         room = Room(Script(ENDLESS, hangs=True), per_answer("0.0001"))
         cut = await room.complete()
         assert room.budgets.can_raise(cut) == "answer"
         assert room.budgets.raise_for_now("answer") == "budget.per_answer_usd = $0.00020"
         rest = await room.complete(room.chat.again(room.conversation, [], room.turn, room.model, resumes=cut))
-        assert cost(rest) >= Decimal("0.0002")
+        assert Decimal("0.0002") <= cost(cut) + cost(rest) <= Decimal("0.00021"), "both parts are one answer"
         assert room.script.requests[-1].partial == cut.text
 
     async def test_the_words_of_an_answer_from_the_history_tell_which_limit_it_was(self):

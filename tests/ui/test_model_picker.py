@@ -390,6 +390,13 @@ class TestAskingSeveral:
             await driver.type("hello there")
             await driver.until(lambda: any("+3" in line and "to send to 4" in line for line in driver.lines()))
 
+    async def test_play_money_says_so_beside_each_name_too(self, program):
+        async with program.running(size=(150, 30)) as driver:
+            pane, catalog = driver.screen.pane, driver.screen._services.catalog
+            pane.use_models([catalog.resolve("demo/quick"), catalog.resolve("demo/thinker")])
+            await driver.type("hello")
+            await driver.until(lambda: driver.shows("quick play ~$0.0") and driver.shows("thinker play ~$0.0"))
+
     async def test_a_queued_prompt_goes_when_the_last_of_several_has_ended(self, program, more):
         first, second = threading.Event(), threading.Event()
         program.server.enqueue([SSE, chat_chunk("one"), WaitFor(first), chat_stream([" end"])])

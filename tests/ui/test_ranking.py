@@ -147,10 +147,13 @@ def test_it_is_cheap_enough_for_every_frame():
     assert perf_counter() - began < 1  # a second's worth of frames; a hundredth of it on a free machine
 
 
-@pytest.mark.parametrize("width", [60, 86, 100, 140])
-def test_the_verdict_keeps_its_first_word_where_there_is_any_room(width):
-    lines = [line.plain for line in table_lines(four(), width, UNICODE)]
+@pytest.mark.parametrize("width", [60, 70, 86, 100, 140])
+@pytest.mark.parametrize("glyphs", [UNICODE, ASCII])
+def test_a_verdict_is_cut_before_it_goes_and_never_costs_a_name_a_letter(width, glyphs):
+    lines = [line.plain for line in table_lines(four(), width, glyphs)]
     assert all(len(line) <= width for line in lines)
+    assert all(any(line.startswith(f"{name} ") for line in lines) for name in ("claude-sonnet-4-5", "gemini-2.5-flash"))
+    assert glyphs is UNICODE or all(line.isascii() for line in lines)
     if width >= 86:
         assert any("verdict" in line for line in lines)
         assert any("stopped" in line for line in lines)

@@ -52,8 +52,8 @@ class Allowance:
         self._token_cap = False
         """It is cut by tokens, for nobody knows its price."""
         self._usd_per_token = _ZERO
-        self._lost_usd = _ZERO
-        """What attempts that failed have cost."""
+        self._earlier_usd = completion.resumed_usd
+        """What the parts it continues have cost, and its attempts that failed."""
         self._begins_anew = False
         """An attempt that cost something failed: the next is about to be sent."""
         self._held_usd: Decimal | None = None
@@ -100,7 +100,7 @@ class Allowance:
         rooms: list[_Room] = []
         if (cap := budgets.cap("answer")) is not None:
             self._refuse_little(cap, input_usd)
-            rooms.append((cap - self._lost_usd, "answer", named("answer", cap)))
+            rooms.append((cap - self._earlier_usd, "answer", named("answer", cap)))
         if budgets.run is not None:
             if budgets.run.refuses(completion):
                 raise BudgetError(budgets.run.refusal(), "run")
@@ -118,14 +118,19 @@ class Allowance:
             why = f'{why_unpriced(model)}, and budget.unknown_price = "refuse"'
             raise BudgetError(f"not sent: {why}; {set_price(model)}", "price")
         self._token_cap = True
-        self._shorten(most, "tokens", self._token_words)
+        room = most - self._completion.resumed_tokens
+        if room < LEAST_TOKENS:
+            raise BudgetError(
+                f"not sent: its parts are as long as {self._token_words} allows; {RAISE} to ask", "tokens"
+            )
+        self._shorten(room, "tokens", self._token_words)
 
     def _refuse_little(self, cap: Decimal, input_usd: Decimal) -> None:
         """Refuse an answer that could not even begin within the limit of one answer."""
-        need = self._lost_usd + input_usd + LEAST_TOKENS * self._usd_per_token
+        need = self._earlier_usd + input_usd + LEAST_TOKENS * self._usd_per_token
         if cap < need or cap <= input_usd:
             costs = f"the prompt and {LEAST_TOKENS} tokens of an answer cost {amount(need)}"
-            costs += " with what was lost before" if self._lost_usd else ""
+            costs += " with what it cost before" if self._earlier_usd else ""
             raise BudgetError(f"not sent: {costs}, more than {named('answer', cap)}; {RAISE} to ask", "answer")
 
     async def _reserve_first(self, input_usd: Decimal, room: _Room | None) -> Balance | None:
@@ -210,7 +215,7 @@ class Allowance:
         if not owed:
             self._forget_run()
         elif (usd := self._completion.cost.usd) is not None:
-            self._lost_usd += usd
+            self._earlier_usd += usd
             self._begins_anew = True
 
     def due(self, event: StreamEvent, now_s: float) -> bool:
@@ -249,7 +254,7 @@ class Allowance:
             return
         left: list[Decimal] = []
         if (cap := budgets.cap("answer")) is not None:
-            left.append(cap - self._lost_usd - usd)
+            left.append(cap - self._earlier_usd - usd)
             if left[-1] <= 0:
                 raise stopped("answer", named("answer", cap))
         if budgets.run is not None:
@@ -262,7 +267,7 @@ class Allowance:
             self._look_after = int(min(left) / self._usd_per_token) // 2
 
     def _check_tokens(self, most: int) -> None:
-        tokens = self._completion.output_tokens or 0
+        tokens = self._completion.resumed_tokens + (self._completion.output_tokens or 0)
         if tokens >= most:
             raise stopped("tokens", f"{self._token_words}, for its price is unknown")
         self._look_after = (most - tokens) // 2

@@ -156,9 +156,10 @@ class Budgets:
         said = (used.input_tokens or completion.input_estimate or 0) + (used.output_tokens or 0)
         least = usd_of(completion.model, said, LEAST_TOKENS, now)
         worth = usd_of(completion.model, said, _WORTH_RAISING, now)
+        earlier = completion.resumed_usd + (completion.cost.usd or _ZERO)
         raised: list[str | None] = []
         if (cap := self.cap("answer")) is not None and (cut_by == "answer" or cap < least):
-            raised.append(self.raise_for_now("answer", cap + worth))
+            raised.append(self.raise_for_now("answer", max(cap, earlier) + worth))
         for balance in self.balances(conversation_id, now) if _is_shared(completion.model) else ():
             scope, cap = balance.span.scope, balance.span.cap_usd
             # the limit that cut it may have begun anew since, or others have given back what they held

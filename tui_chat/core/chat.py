@@ -189,6 +189,8 @@ class Chat:
         completion = self._pending(conversation, path, turn, model, before, last)
         if resumes is not None and completion.request is not None:
             completion.resumes_id = resumes.id
+            completion.resumed_usd = resumes.resumed_usd + (resumes.cost.usd or 0)
+            completion.resumed_tokens = resumes.resumed_tokens + (resumes.output_tokens or 0)
             completion.request = replace(completion.request, partial=joined_text(turn, resumes))
             completion.added_to, completion.added = None, ()
         turn.completions.append(completion)

@@ -195,6 +195,10 @@ class Completion:
     params: Params = field(default_factory=dict)
     resumes_id: str | None = None
     """The cut completion whose text this one continues; its own text is the rest only."""
+    resumed_usd: Decimal = Decimal(0)
+    """What the parts cost that it continues: to who reads, and to a limit on one answer, all of them are one."""
+    resumed_tokens: int = 0
+    """The output of those parts."""
     discarded: bool = False
     """The user left it out of the context."""
     hidden: bool = False

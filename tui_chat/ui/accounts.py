@@ -332,12 +332,16 @@ def asked_next(session: Session, prices: Sequence[tuple[Model, Cost]], room: int
     if session.blind:  # the order of the names would tell who is who
         return joined(styled(f"{len(session.asked)} models   ", "$fg2"), styled("blind", "$stop"))
     room = max(8, room)
-    priced = Content("   ").join(text(f"{model.short_name} {cost(price)}", "$fg2") for model, price in prices)
+    short = [model.short_name for model in session.asked]
+
+    def name(model: Model) -> str:
+        return model.name if short.count(model.short_name) > 1 else model.short_name
+
+    each = [f"{name(model)} {'play ' if price.play else ''}{cost(price)}" for model, price in prices]
+    priced = Content("   ").join(text(words, "$fg2") for words in each)
     if prices and priced.cell_length <= room:
         return priced
-    short = [model.short_name for model in session.asked]
-    named = [model.name if short.count(model.short_name) > 1 else model.short_name for model in session.asked]
-    names = text(", ".join(named), "$fg2")
+    names = text(", ".join(map(name, session.asked)), "$fg2")
     if names.cell_length <= room:
         return names
     more = styled(f" +{len(session.others)}", "$fg2")

@@ -26,8 +26,8 @@ _LONGEST_NAME = 40
 _LEAST_NAME = 12
 _GAP = 3
 _HEADS = ("model", "first s", "time s", "tok/s", "in", "out", "reasoning", "cost", "ratio", "verdict")
-_LEAST_VERDICT = 16
-"""Cells, its gap included, for which it is worth to show the beginning of a verdict."""
+_LEAST_VERDICT = 12
+"""Cells for which it is worth to show the beginning of a verdict."""
 _DROPPED = ("reasoning", "time s", "in", "out", "verdict", "first s", "tok/s", "ratio")
 """Columns that go when it is narrow, the first one first."""
 _WORDS = ("–", "-", "$?", "free", "")
@@ -145,7 +145,7 @@ def _bars(comparison: Comparison, width: int, glyphs: Glyphs) -> list[Content]:
     for at, each in enumerate(unranked, len(ranked)):
         name = fit(text(names[at], "$fg2"), lead - 2)
         lines.append(joined(name, "  ", styled(f" {_plain(each.why_not, glyphs)}", "$fg2")))
-    return [line.truncate(width, ellipsis=True) if line.cell_length > width else line for line in lines]
+    return [line.truncate(width) if line.cell_length > width else line for line in lines]
 
 
 def _million(answer: Compared) -> str:
@@ -183,10 +183,13 @@ def table_lines(comparison: Comparison, width: int, glyphs: Glyphs) -> list[Cont
     cells = [[_plain(row[at], glyphs) for row in rows] for at in range(len(_HEADS))]
     columns = [_Drawn(name, _column(cells[at], name)) for at, name in enumerate(_HEADS[1:-1], 1)]
     said = max(map(len, (_HEADS[-1], *cells[-1])))
-    columns.append(_Drawn(_HEADS[-1], [each.ljust(said) for each in (_HEADS[-1], *cells[-1])]))
+    verdict = _Drawn(_HEADS[-1], [each.ljust(said) for each in (_HEADS[-1], *cells[-1])])
     labels = [each.label for each in comparison.answers] + [row[0] for row in rows[len(comparison.answers) :]]
     wanted = max(len("model"), *(text(label).cell_length for label in labels))
-    columns = _fitting(columns, width - min(wanted, _LEAST_NAME + 8))
+    columns = _fitting([*columns, verdict], width - min(wanted, _LEAST_NAME + 8))
+    left = width - min(wanted, _LONGEST_NAME) - _taken(columns) - _GAP
+    if columns[-1] is not verdict and left >= _LEAST_VERDICT:
+        columns.append(_cut(verdict, left, glyphs.ellipsis))
     lead = max(1, min(wanted, _LONGEST_NAME, width - _taken(columns)))
     lines = [
         joined(styled("model".ljust(lead)[:lead], "$fg2"), *(styled(_spaced(each, 0), "$fg2") for each in columns))
@@ -225,11 +228,15 @@ def _fitting(columns: list[_Drawn], room: int) -> list[_Drawn]:
     for name in _DROPPED:
         if _taken(columns) <= room:
             break
-        rest = [each for each in columns if each.name != name]
-        if name == "verdict" and room - _taken(rest) >= _LEAST_VERDICT:
-            break  # its end is cut, the most telling word stands first
-        columns = rest
+        columns = [each for each in columns if each.name != name]
     return columns
+
+
+def _cut(column: _Drawn, width: int, mark: str) -> _Drawn:
+    """Return a column of words with at most so many cells: their end goes, for the most telling one stands first."""
+    return _Drawn(column.name, [
+        each[:width] if not each[width:].strip() else each[: width - len(mark)] + mark for each in column.cells
+    ])  # fmt: skip
 
 
 def _unit_free(row: Sequence[str]) -> list[str]:
