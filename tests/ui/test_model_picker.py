@@ -395,7 +395,7 @@ class TestAskingSeveral:
             pane, catalog = driver.screen.pane, driver.screen._services.catalog
             pane.use_models([catalog.resolve("demo/quick"), catalog.resolve("demo/thinker")])
             await driver.type("hello")
-            await driver.until(lambda: driver.shows("quick play ~$0.0") and driver.shows("thinker play ~$0.0"))
+            await driver.until(lambda: driver.shows("quick play ~") and driver.shows("thinker play ~$0.0"))
 
     async def test_a_queued_prompt_goes_when_the_last_of_several_has_ended(self, program, more):
         first, second = threading.Event(), threading.Event()
