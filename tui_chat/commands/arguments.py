@@ -243,7 +243,8 @@ def _import(options: argparse.Namespace) -> Run:
 
 
 def _compare(options: argparse.Namespace) -> Run:
-    from tui_chat.commands.compare import CompareOptions, compare
+    from tui_chat.commands.compare import compare
+    from tui_chat.commands.compare_run import CompareOptions
 
     asked = CompareOptions(
         file=options.file,

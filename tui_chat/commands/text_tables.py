@@ -6,6 +6,7 @@ import unicodedata
 from collections.abc import Sequence
 from contextlib import suppress
 from decimal import Decimal
+from typing import TextIO
 
 _FORMULA = tuple("=+-@\t\r\n＝＋－＠")
 """What a spreadsheet takes a cell for a formula by."""
@@ -48,9 +49,10 @@ def terminal_width() -> int:
     return 80
 
 
-def draws(text: Sequence[str] = "█▏─–≤…€") -> bool:
-    """Say whether stdout can carry more than ASCII."""
-    encoding = (sys.stdout.encoding if sys.stdout is not None else None) or "utf-8"
+def draws(text: Sequence[str] = "█▏─–≤…€", stream: TextIO | None = None) -> bool:
+    """Say whether a stream, stdout unless another is named, can carry more than ASCII."""
+    stream = stream or sys.stdout
+    encoding = (stream.encoding if stream is not None else None) or "utf-8"
     try:
         "".join(text).encode(encoding)
     except (UnicodeEncodeError, LookupError):
