@@ -72,6 +72,14 @@ async def ask_to_the_end(driver, words, *names):
     await driver.until(lambda: driver.screen.pane.session.path[-1:] != before and driver.idle)
 
 
+async def ask_twice(driver, servers, names):
+    """Every one of them answers `hi` with its own name, and `more` on its own path."""
+    servers.answer_all(names, "first")
+    await ask_to_the_end(driver, "hi", *names)
+    servers.answer_all(names, "second")
+    await ask_to_the_end(driver, "more")
+
+
 def columns(driver):
     """Names of the answers that stand side by side around the cursor."""
     return [column.completion.model.name for column in driver.screen.pane.comparing.here]
@@ -135,10 +143,7 @@ class TestGoingOn:
     async def test_the_next_prompt_goes_to_every_model_from_its_own_answer(self, program, servers):
         three = NAMES[:3]
         async with program.running(size=(150, 40), more=servers.more) as driver:
-            servers.answer_all(three, "first")
-            await ask_to_the_end(driver, "hi", *three)
-            servers.answer_all(three, "second")
-            await ask_to_the_end(driver, "more")
+            await ask_twice(driver, servers, three)
             for name in three:
                 assert servers.asked(name) == [["hi"], ["hi", f"first of {name}", "more"]]
             assert columns(driver) == list(three)
@@ -174,10 +179,7 @@ class TestGoingOn:
     async def test_a_branch_and_the_way_back_send_exactly_the_path_in_view(self, program, servers):
         two = NAMES[:2]
         async with program.running(size=(150, 40), more=servers.more) as driver:
-            servers.answer_all(two, "first")
-            await ask_to_the_end(driver, "hi", *two)
-            servers.answer_all(two, "second")
-            await ask_to_the_end(driver, "more")
+            await ask_twice(driver, servers, two)
             await driver.press("ctrl+t", "e")
             await driver.until(lambda: driver.prompt == "more")
             servers.answer_all(two, "other")
@@ -393,9 +395,7 @@ class TestOnItsOwnPath:
     async def test_asked_again_in_a_second_prompt_it_gets_its_own_first_answer(self, program, servers):
         two = NAMES[:2]
         async with program.running(size=(150, 40), more=servers.more) as driver:
-            for words in ("first", "second"):
-                servers.answer_all(two, words)
-                await ask_to_the_end(driver, "hi" if words == "first" else "more", *(two if words == "first" else ()))
+            await ask_twice(driver, servers, two)
             servers.answer_all(two[1:], "third")
             await driver.press("alt+right", "ctrl+t", "r")
             await driver.until(lambda: driver.shows("third of south/two") and driver.idle)
@@ -415,9 +415,7 @@ class TestOnItsOwnPath:
     async def test_a_branch_for_one_model_goes_on_from_the_column_in_view(self, program, servers):
         two = NAMES[:2]
         async with program.running(size=(150, 40), more=servers.more) as driver:
-            for words in ("first", "second"):
-                servers.answer_all(two, words)
-                await ask_to_the_end(driver, "hi" if words == "first" else "more", *(two if words == "first" else ()))
+            await ask_twice(driver, servers, two)
             await driver.press("alt+right", "ctrl+t", "e")
             await driver.until(lambda: driver.prompt == "more")
             servers.answer_all(two[1:], "branch")
@@ -440,9 +438,7 @@ class TestOnItsOwnPath:
     async def test_the_way_back_from_a_branch_leads_to_the_column_that_was_kept(self, program, servers):
         two = NAMES[:2]
         async with program.running(size=(150, 40), more=servers.more) as driver:
-            for words in ("first", "second"):
-                servers.answer_all(two, words)
-                await ask_to_the_end(driver, "hi" if words == "first" else "more", *(two if words == "first" else ()))
+            await ask_twice(driver, servers, two)
             await driver.press("alt+right", "ctrl+t", "enter")
             servers.answer_all(two[1:], "third")
             await ask_to_the_end(driver, "three")

@@ -235,7 +235,7 @@ class ConversationPane(CoveredVertical):
         new = next((model for model in catalog.starters() if model.provider == provider), None)
         nobody = session.model.scripted or session.model.missing is not None
         if session.model.provider == provider:
-            session.model = self._as_known_now(session.model)
+            session.model = self._sessions.known(session.model)
         elif new is not None and nobody and not (session.path or self.chosen_by_hand):
             session.model, session.others = new, ()
         self.show_empty()
@@ -243,12 +243,6 @@ class ConversationPane(CoveredVertical):
         self._focus(self.prompt)
         self.post_message(self.Changed())
         self.say(words, _KEPT_S)
-
-    def _as_known_now(self, model: Model) -> Model:
-        """Return a model as the catalog has it, where a key or a list may have come since it was chosen."""
-        with suppress(ChatError):
-            return self._services.catalog.resolve(model.name)
-        return model
 
     @property
     def transcript(self) -> "Transcript":
@@ -451,7 +445,7 @@ class ConversationPane(CoveredVertical):
     async def _send(self, prompt: str) -> None:
         session = self.session
         if any(model.missing is not None for model in session.asked):  # a key may have come since
-            session.model, *others = map(self._as_known_now, session.asked)
+            session.model, *others = map(self._sessions.known, session.asked)
             session.others = tuple(others)
         unusable = next((model for model in session.asked if model.missing is not None), None)
         if unusable is not None:
@@ -571,7 +565,7 @@ class ConversationPane(CoveredVertical):
         stopped = cursor is not None and self._streams.cancel(cursor)
         here = self._sessions.running(self.session)
         if not stopped and here and any(column.completion.running for column in self.comparing.columns):
-            self.say("This one has ended; once more stops the others.")
+            self.say("This one has ended; the same key again stops the others.")
             return True
         if not stopped:
             stopped = bool(here) and self._streams.cancel(here[-1].completion)
@@ -621,7 +615,7 @@ class ConversationPane(CoveredVertical):
             if cursor.running:
                 self.say(_BUSY)
             else:
-                await self._another(turn, self._as_known_now(cursor.model), beside=True)
+                await self._another(turn, self._sessions.known(cursor.model), beside=True)
         elif self._busy:
             self.say(_BUSY)
         elif turn in mates_of(session.path[-1]):
@@ -639,7 +633,7 @@ class ConversationPane(CoveredVertical):
         elif self._busy and not self.comparing.beside:
             self.say(_BUSY)
         else:
-            model = self._as_known_now(cursor.model)
+            model = self._sessions.known(cursor.model)
             await self._another(turn, model, resumes=cursor, beside=self.comparing.beside)
 
     async def action_raise_limit(self) -> None:
@@ -658,7 +652,7 @@ class ConversationPane(CoveredVertical):
                 words = budgets.raise_for(cursor, self.session.conversation.id, now)
             self.say(f"{words} until you quit." if words else "No limit is in the way any more.")
             resumes = cursor if cursor.text_log else turn.completion(cursor.resumes_id)
-            await self._another(turn, self._as_known_now(cursor.model), resumes, beside=self.comparing.beside)
+            await self._another(turn, self._sessions.known(cursor.model), resumes, beside=self.comparing.beside)
 
     async def _another(
         self, turn: Turn, model: Model, resumes: Completion | None = None, *, beside: bool = False
