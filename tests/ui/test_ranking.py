@@ -9,7 +9,7 @@ from textual.content import Content
 from tests.core.test_comparison import FREE, PLAY, ended, look, priced, running
 from tui_chat.core.pricing import Price
 from tui_chat.ui.theme import ASCII, UNICODE
-from tui_chat.ui.widgets.transcript.ranking import ranking_lines, table_lines
+from tui_chat.ui.widgets.transcript.ranking import ranking_lines, records_line, table_lines
 
 
 def four():
@@ -43,11 +43,24 @@ def green(lines):
     ]
 
 
-def test_a_line_tells_the_order_with_costs_and_who_is_fastest():
-    (line,) = words(ranking_lines(four(), 149, UNICODE))
-    order, _, speed = line.partition(" fastest ")
-    assert order == "cheapest 1 deepseek-chat $0.000089 2 gemini-2.5-flash $0.00048 3 claude-sonnet-4-5 ~$0.0013"
-    assert speed == "gemini-2.5-flash 137 tok/s"
+def test_a_line_tells_the_order_with_costs():
+    assert words(ranking_lines(four(), 149, UNICODE)) == [
+        "cheapest 1 deepseek-chat $0.000089 2 gemini-2.5-flash $0.00048 3 claude-sonnet-4-5 ~$0.0013"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("width", "said"),
+    [
+        (90, "total ~$0.0023 first gemini 0.21 s fastest gemini 137 tok/s longest deepseek 212 tok"),
+        (60, "total ~$0.0023 first gemini 0.21 s"),
+        (26, "total ~$0.0023"),
+    ],
+)
+def test_another_tells_the_total_of_the_turn_and_who_is_best_at_what_else(width, said):
+    (line,) = words([records_line(four(), width, UNICODE)])
+    assert line == said
+    assert records_line(four(), width, ASCII).plain.isascii()
 
 
 def test_a_narrow_line_tells_how_many_times_dearer_by_first_names():

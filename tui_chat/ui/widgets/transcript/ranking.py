@@ -6,12 +6,13 @@ give way first, then names, then columns.
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from textual.content import Content
 
-from tui_chat.core.comparison import Compared, Comparison, row_of, total_rows
+from tui_chat.core.comparison import Best, Compared, Comparison, row_of, total_rows
 from tui_chat.core.format import ratio as ratio_text
+from tui_chat.core.format import total
 from tui_chat.core.record import record
 from tui_chat.ui.theme import ASCII, Glyphs
 from tui_chat.ui.widgets.bars import thin
@@ -69,16 +70,11 @@ def _one_line(comparison: Comparison, width: int, glyphs: Glyphs) -> Content:
 
 def _ways(comparison: Comparison, glyphs: Glyphs) -> Iterator[Content]:
     """Yield what there is to say, each time in fewer cells."""
-    ranked, speed = comparison.ranked, _speed(comparison)
+    ranked = comparison.ranked
     if not ranked:
-        none = styled(f"no cost to rank{' yet' if comparison.running else ''}", "$fg2")
-        yield joined(none, *speed)
-        yield none
+        yield styled(f"no cost to rank{' yet' if comparison.running else ''}", "$fg2")
         return
-    costs = joined(styled(f"{_title(comparison)}   ", "$fg2"), Content("    ").join(map(_with_cost, ranked)))
-    yield joined(costs, *speed)
-    yield joined(costs, *speed[:1])
-    yield costs
+    yield joined(styled(f"{_title(comparison)}   ", "$fg2"), Content("    ").join(map(_with_cost, ranked)))
     nicks = nicks_of(comparison.answers)
     title = styled(f"{_title(comparison)} ", "$fg2")
     names = [each.label for each in ranked]
@@ -101,14 +97,22 @@ def _with_ratio(answer: Compared, name: str, glyphs: Glyphs) -> Content:
     return text(f"{name} {shown}", _hue(answer, "$fg2"))
 
 
-def _speed(comparison: Comparison) -> list[Content]:
-    """Return who is fastest and who was first, as much as is known."""
-    fastest = [_said("fastest", each, f"{each.tokens_per_s:,.0f} tok/s") for each in comparison.best("fastest")[:1]]
-    return fastest + [_said("first", each, f"{each.first_s:.2f} s") for each in comparison.best("first")[:1]]
-
-
-def _said(word: str, answer: Compared, shown: str) -> Content:
-    return joined(styled(f"    {word} ", "$fg2"), text(answer.label, "$fg"), styled(f" {shown}", "$fg2"))
+def records_line(comparison: Comparison, width: int, glyphs: Glyphs) -> Content:
+    """Return what all of it costs so far, and who is best at what else: as much as there is room for."""
+    nicks = nicks_of(comparison.answers)
+    parts = [joined(styled("total ", "$fg2"), styled(_plain(total(comparison.total), glyphs), "b $fg"))]
+    records: tuple[tuple[Best, Callable[[Compared], str]], ...] = (
+        ("first", lambda each: f"{each.first_s:.2f} s"),
+        ("fastest", lambda each: f"{each.tokens_per_s:,.0f} tok/s"),
+        ("longest", lambda each: f"{each.output_tokens or 0:,} tok"),
+    )
+    for word, told in records:
+        for each in comparison.best(word)[:1]:
+            said = joined(styled(f"{word} ", "$fg2"), text(nicks[each.id], "$fg"), styled(f" {told(each)}", "$fg2"))
+            if sum(part.cell_length + _GAP for part in parts) + said.cell_length <= width:
+                parts.append(said)
+    line = Content(" " * _GAP).join(parts)
+    return line if line.cell_length <= width else line.truncate(width)
 
 
 def nicks_of(answers: Sequence[Compared]) -> dict[str, str]:

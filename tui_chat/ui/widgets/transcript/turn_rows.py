@@ -21,7 +21,7 @@ from tui_chat.ui.widgets.transcript.answer_rows import AnswerRows
 from tui_chat.ui.widgets.transcript.column_rows import ColumnRows, HeadRows
 from tui_chat.ui.widgets.transcript.look import GUTTER, Look
 from tui_chat.ui.widgets.transcript.prompt_rows import PromptRows, estimated_height
-from tui_chat.ui.widgets.transcript.ranking import nicks_of, ranking_lines, table_lines
+from tui_chat.ui.widgets.transcript.ranking import nicks_of, ranking_lines, records_line, table_lines
 from tui_chat.ui.widgets.transcript.sections import ColumnMark, Lines, Place, Section, Spot, Stack
 from tui_chat.ui.widgets.transcript.tabs import tab_ends, tab_line
 
@@ -224,8 +224,10 @@ class TurnRows:
     def _results(self, comparison: Comparison, look: Look) -> Sequence[Content]:
         if self.turn.blind:
             return ()
-        lines = ranking_lines if comparison.running else table_lines
-        return lines(comparison, look.width, look.glyphs)
+        if not comparison.running:
+            return table_lines(comparison, look.width, look.glyphs)
+        ranking = ranking_lines(comparison, look.width, look.glyphs)
+        return [*ranking, records_line(comparison, look.width, look.glyphs)]
 
     @property
     def comparison(self) -> Comparison | None:
